@@ -1,0 +1,310 @@
+"""What every cell has beside its own equations.
+
+A first state that back-propagation learns, the output y_t, dropout, and the checks of
+its arguments. `RecurrentCell` is a mixin: a cell of this package names it before the
+cell of Keras whose arguments and weights it keeps,
+
+    class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell): ...
+
+so that it adds weights after those of Keras's cell and changes none of them.
+"""
+
+import inspect
+import operator
+
+import keras
+from keras import ops
+
+
+def positive_integer(name, value):
+    """Returns `value` as an `int`, or raises a `ValueError` that names the argument."""
+    try:
+        integer = operator.index(value)  # takes NumPy's integers, refuses 3.0
+    except TypeError:
+        integer = 0
+    if integer < 1 or isinstance(value, bool):
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+    return integer
+
+
+def fraction(name, value):
+    """Returns `value` if it is in [0, 1], or raises a `ValueError` that names it."""
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(
+            f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}"
+        )
+    return value
+
+
+class RecurrentCell:
+    """The learned first state, the output and the dropout that all cells share.
+
+    The output of a step is read off the state h_t:
+
+        y_t = output_activation(h_t @ output_kernel + output_bias)   # output_units given
+        y_t = h_t                                                    # output_units=None
+
+    The state before the first step is a vector of `units` numbers, small and random at
+    the start, then trained like any other weight. It is the same for each example of
+    a batch: it is tiled, and its gradient is the sum over the examples.
+
+    Args:
+        units: Positive integer, size of the state.
+        *args: The further positional arguments of the Keras cell, in its order.
+        output_units: Positive integer, size of the output y_t, or `None` (default):
+            the output is the state, as in Keras.
+        output_activation: g_y, the activation of the output. Default `None`: linear.
+        output_kernel_initializer: Initializer of `output_kernel`.
+        output_bias_initializer: Initializer of `output_bias`. There is an output bias
+            where `use_bias` is `True`.
+        output_kernel_regularizer: Regularizer of `output_kernel`.
+        output_bias_regularizer: Regularizer of `output_bias`.
+        output_kernel_constraint: Constraint of `output_kernel`.
+        output_bias_constraint: Constraint of `output_bias`.
+        learn_initial_state: Boolean, default `True`. `False` starts from zeros, as
+            Keras does, and adds no weight.
+        initial_state_initializer: Initializer of the first state. Default
+            `"random_normal"` (standard deviation 0.05).
+        initial_state_regularizer: Regularizer of the first state.
+        initial_state_constraint: Constraint of the first state.
+        **kwargs: The keyword arguments of the Keras cell.
+
+    Raises:
+        ValueError: `units` or `output_units` is not a positive integer, a dropout rate
+            is not in [0, 1], or the feature count is unknown when the cell is built.
+    """
+
+    # The weight behind each state, in the order of the states.
+    initial_state_names = ("initial_state",)
+
+    def __init__(
+        self,
+        units,
+        *args,
+        output_units=None,
+        output_activation=None,
+        output_kernel_initializer="glorot_uniform",
+        output_bias_initializer="zeros",
+        output_kernel_regularizer=None,
+        output_bias_regularizer=None,
+        output_kernel_constraint=None,
+        output_bias_constraint=None,
+        learn_initial_state=True,
+        initial_state_initializer="random_normal",
+        initial_state_regularizer=None,
+        initial_state_constraint=None,
+        **kwargs,
+    ):
+        units = positive_integer("units", units)
+        if output_units is not None:
+            output_units = positive_integer("output_units", output_units)
+        for name in ("dropout", "recurrent_dropout"):
+            fraction(name, kwargs.get(name, 0.0))
+        super().__init__(units, *args, **kwargs)
+
+        self.output_units = output_units
+        self.output_activation = keras.activations.get(output_activation)
+        self.output_kernel_initializer = keras.initializers.get(
+            output_kernel_initializer
+        )
+        self.output_bias_initializer = keras.initializers.get(output_bias_initializer)
+        self.output_kernel_regularizer = keras.regularizers.get(
+            output_kernel_regularizer
+        )
+        self.output_bias_regularizer = keras.regularizers.get(output_bias_regularizer)
+        self.output_kernel_constraint = keras.constraints.get(output_kernel_constraint)
+        self.output_bias_constraint = keras.constraints.get(output_bias_constraint)
+        self.learn_initial_state = learn_initial_state
+        self.initial_state_initializer = keras.initializers.get(
+            initial_state_initializer
+        )
+        self.initial_state_regularizer = keras.regularizers.get(
+            initial_state_regularizer
+        )
+        self.initial_state_constraint = keras.constraints.get(initial_state_constraint)
+
+        self.output_size = units if output_units is None else output_units
+        self.reset_dropout_mask()
+        self.reset_recurrent_dropout_mask()
+
+    @classmethod
+    def argument_names(cls):
+        """The names of the arguments of the cell: these, and those of Keras's cell."""
+        keras_init = super(RecurrentCell, cls).__init__
+        parameters = [
+            *inspect.signature(RecurrentCell.__init__).parameters.values(),
+            *inspect.signature(keras_init).parameters.values(),
+        ]
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        return {p.name for p in parameters if p.kind not in variadic} - {"self"}
+
+    def build(self, input_shape):
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ValueError(
+                f"The `inputs` of one step of {type(self).__name__} must have the shape "
+                "(batch, features), with a known number of features. "
+                f"Received: inputs.shape={tuple(input_shape)}"
+            )
+        super().build(input_shape)
+        if self.output_units is not None:
+            self.output_kernel = self.add_weight(
+                shape=(self.units, self.output_units),
+                name="output_kernel",
+                initializer=self.output_kernel_initializer,
+                regularizer=self.output_kernel_regularizer,
+                constraint=self.output_kernel_constraint,
+            )
+            if self.use_bias:
+                self.output_bias = self.add_weight(
+                    shape=(self.output_units,),
+                    name="output_bias",
+                    initializer=self.output_bias_initializer,
+                    regularizer=self.output_bias_regularizer,
+                    constraint=self.output_bias_constraint,
+                )
+        if self.learn_initial_state:
+            for name in self.initial_state_names:
+                # An initializer that is called twice gives the same numbers twice:
+                # each state draws from a copy.
+                weight = self.add_weight(
+                    shape=(self.units,),
+                    name=name,
+                    initializer=self.initial_state_initializer.clone(),
+                    regularizer=self.initial_state_regularizer,
+                    constraint=self.initial_state_constraint,
+                )
+                setattr(self, name, weight)
+
+    def get_initial_state(self, batch_size=None):
+        """The state before the first step, once for each example of the batch.
+
+        Args:
+            batch_size: Integer or scalar integer tensor.
+
+        Returns:
+            A list with a tensor of shape `(batch_size, units)` for each state, in the
+            compute dtype: the learned vector, or zeros.
+
+        Raises:
+            ValueError: the cell has a learned state but is not built yet.
+        """
+        if not self.learn_initial_state:
+            return [
+                ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
+                for _ in self.initial_state_names
+            ]
+        if not self.built:
+            raise ValueError(
+                f"The initial state of {self.name} is a weight that `build` creates. "
+                "Call `build((None, features))` before `get_initial_state`."
+            )
+        learned = [getattr(self, name) for name in self.initial_state_names]
+        return [
+            ops.tile(
+                ops.cast(ops.expand_dims(vector, 0), self.compute_dtype),
+                (batch_size, 1),
+            )  # (batch, units)
+            for vector in learned
+        ]
+
+    def readout(self, state):
+        """y_t from h_t, for one step or for many.
+
+        Args:
+            state: Tensor of shape `(..., units)`.
+
+        Returns:
+            Tensor of shape `(..., output_units)`, or `state` where there is no output
+            kernel.
+        """
+        if self.output_units is None:
+            return state
+        output = ops.matmul(state, self.output_kernel)
+        if self.use_bias:
+            output = ops.add(output, self.output_bias)
+        return self.output_activation(output)
+
+    # Dropout. An RNN layer asks for the masks before its loop and drops them after it,
+    # so that all steps of a sequence share them (Gal and Ghahramani, 2016, A
+    # theoretically grounded application of dropout in recurrent neural networks).
+    # A cell that is called by hand, outside such a loop, draws anew at each call and
+    # keeps nothing: a mask that stayed behind would have the batch size of the past.
+
+    def get_dropout_mask(self, step_input):
+        """The mask on the inputs of all steps until `reset_dropout_mask`."""
+        if self._input_mask is None:
+            self._input_mask = self._draw_mask(step_input, self.dropout)
+        return self._input_mask
+
+    def get_recurrent_dropout_mask(self, step_input):
+        """The mask on the states of all steps until `reset_recurrent_dropout_mask`."""
+        if self._state_mask is None:
+            self._state_mask = self._draw_mask(step_input, self.recurrent_dropout)
+        return self._state_mask
+
+    def reset_dropout_mask(self):
+        """Forgets the mask on the inputs."""
+        self._input_mask = None
+
+    def reset_recurrent_dropout_mask(self):
+        """Forgets the mask on the states."""
+        self._state_mask = None
+
+    def _draw_mask(self, like, rate):
+        if rate == 0.0:
+            return None
+        return keras.random.dropout(ops.ones_like(like), rate, seed=self.seed_generator)
+
+    def _drop(self, values, rate, mask):
+        """`values` with a fraction `rate` of them dropped, by `mask` if it is held."""
+        if rate == 0.0:
+            return values
+        return values * (self._draw_mask(values, rate) if mask is None else mask)
+
+    def drop_inputs(self, inputs, training):
+        """The inputs x_t after dropout, which works in training only."""
+        return self._drop(inputs, self.dropout if training else 0.0, self._input_mask)
+
+    def drop_state(self, state, training):
+        """The state h_{t-1} after recurrent dropout, which works in training only."""
+        rate = self.recurrent_dropout if training else 0.0
+        return self._drop(state, rate, self._state_mask)
+
+    def get_config(self):
+        initializers, regularizers = keras.initializers, keras.regularizers
+        constraints = keras.constraints
+        return {
+            **super().get_config(),
+            "output_units": self.output_units,
+            "output_activation": keras.activations.serialize(self.output_activation),
+            "output_kernel_initializer": initializers.serialize(
+                self.output_kernel_initializer
+            ),
+            "output_bias_initializer": initializers.serialize(
+                self.output_bias_initializer
+            ),
+            "output_kernel_regularizer": regularizers.serialize(
+                self.output_kernel_regularizer
+            ),
+            "output_bias_regularizer": regularizers.serialize(
+                self.output_bias_regularizer
+            ),
+            "output_kernel_constraint": constraints.serialize(
+                self.output_kernel_constraint
+            ),
+            "output_bias_constraint": constraints.serialize(
+                self.output_bias_constraint
+            ),
+            "learn_initial_state": self.learn_initial_state,
+            "initial_state_initializer": initializers.serialize(
+                self.initial_state_initializer
+            ),
+            "initial_state_regularizer": regularizers.serialize(
+                self.initial_state_regularizer
+            ),
+            "initial_state_constraint": constraints.serialize(
+                self.initial_state_constraint
+            ),
+        }
