@@ -3,6 +3,7 @@
 `RNN` runs any cell along a sequence. `ElmanRNN` is `RNN(ElmanCell(...))` in one line.
 """
 
+import copy
 import inspect
 
 import keras
@@ -64,7 +65,8 @@ class RNN(keras.layers.RNN):
     Raises:
         ValueError: the same cell stands twice in a stack; `sequences` is ragged, is not
             of rank 3, has no time step, or has an unknown number of features; `mask` or
-            `initial_state` has the wrong shape.
+            `initial_state` has the wrong shape; the number of time steps (`unroll`) or
+            the batch size (`stateful`) is not known, or the latter changes.
 
     Example:
 
@@ -74,22 +76,24 @@ class RNN(keras.layers.RNN):
     """
 
     def __init__(self, cell, *args, **kwargs):
-        cells = cell if isinstance(cell, (list, tuple)) else getattr(cell, "cells", ())
-        if len({id(each) for each in cells}) < len(cells):
+        cells = list(getattr(cell, "cells", [cell]) if callable(cell) else cell)
+        if not cells or len({id(each) for each in cells}) < len(cells):
             raise ValueError(
-                "`cell` must be a list of different cells: the same object stands in it "
-                "twice, so that two levels would share their weights. "
+                "`cell` must be a cell, or a list of at least one, all different: the "
+                "same object twice would be two levels that share their weights. "
                 f"Received: cell={cell}"
             )
+        if len(cells) == 1:  # Keras's loops lose the nesting of the one state
+            (cell,) = cells
         super().__init__(cell, *args, **kwargs)
         if kwargs.get("dtype") is not None:
-            for each in [self.cell, *cells]:
+            for each in (self.cell, *cells):
                 if isinstance(each, keras.Layer) and not each.built:
                     each.dtype_policy = self.dtype_policy
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
+        config = copy.deepcopy(config)  # Keras takes it apart
         dtype = config.pop("dtype", None)  # the cell brings its own
         layer = super().from_config(config, custom_objects=custom_objects)
         if dtype is not None:
@@ -114,6 +118,11 @@ class RNN(keras.layers.RNN):
 
     def build(self, sequences_shape, initial_state_shape=None):
         _check_sequences(sequences_shape)
+        if self.unroll and sequences_shape[1] is None:
+            raise ValueError(
+                "`unroll=True` needs a known number of time steps. "
+                f"Received: sequences.shape={tuple(sequences_shape)}"
+            )
         super().build(sequences_shape, initial_state_shape)
         if self.stateful:
             # Kept out of Keras's tracking, as `states` is, so that what was carried is
@@ -159,14 +168,19 @@ class RNN(keras.layers.RNN):
         if initial_state is not None:
             initial_state = self._as_states(initial_state, sequences)
         elif self.stateful:
+            carried = keras.tree.flatten(self.states)
+            if not _agree(sequences.shape[:1], carried[0].shape[:1]):
+                raise ValueError(
+                    "The batch size of `sequences` must stay the same with "
+                    f"`stateful=True`: it was {carried[0].shape[0]}. "
+                    f"Received: sequences.shape={tuple(sequences.shape)}"
+                )
             first = self.get_initial_state(ops.shape(sequences)[0])
             initial_state = keras.tree.pack_sequence_as(
                 first,
                 [
                     ops.where(self._fresh, a, ops.cast(b, a.dtype))
-                    for a, b in zip(
-                        keras.tree.flatten(first), keras.tree.flatten(self.states)
-                    )
+                    for a, b in zip(keras.tree.flatten(first), carried)
                 ],
             )
         result = super().call(
@@ -190,10 +204,17 @@ class RNN(keras.layers.RNN):
                 f"each state: {wanted}. "
                 f"Received: {[tuple(state.shape) for state in given]}"
             )
-        # Where the batch size is known only when the graph runs, the reshape refuses a
-        # state of another batch size, which an addition would broadcast.
+        if sequences.shape[0] is None:
+            # The batch size is known when the graph runs. A concatenation refuses there
+            # a state of another batch size, which an addition would broadcast.
+            step = sequences[:, 0]  # (batch, features)
+            given = [
+                ops.concatenate([state, ops.cast(step, state.dtype)], axis=-1)[
+                    :, :units
+                ]
+                for state, (_, units) in zip(given, wanted)
+            ]
         batch = ops.shape(sequences)[0]
-        given = [ops.reshape(s, (batch, n)) for s, (_, n) in zip(given, wanted)]
         return keras.tree.pack_sequence_as(self.get_initial_state(batch), given)
 
     def compute_mask(self, sequences, mask):
