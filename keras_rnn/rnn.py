@@ -69,7 +69,6 @@ class RNN(keras.layers.RNN):
             the batch size (`stateful`) is not known, or the latter changes.
 
     Example:
-
     >>> layer = RNN([ElmanCell(32), ElmanCell(16, output_units=3)])
     >>> layer(numpy.ones((2, 10, 8))).shape
     TensorShape([2, 3])
@@ -314,7 +313,6 @@ class ElmanRNN(_CellRNN):
     Call arguments, returns, raises: see `keras_rnn.RNN`.
 
     Example:
-
     >>> layer = ElmanRNN(4, output_units=2, return_sequences=True)
     >>> layer(numpy.ones((3, 5, 7))).shape  # (batch, timesteps, output_units)
     TensorShape([3, 5, 2])

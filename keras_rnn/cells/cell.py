@@ -132,7 +132,7 @@ class RecurrentCell:
     @classmethod
     def argument_names(cls):
         """The names of the arguments of the cell: these, and those of Keras's cell."""
-        keras_init = super(RecurrentCell, cls).__init__
+        keras_init = super().__init__
         parameters = [
             *inspect.signature(RecurrentCell.__init__).parameters.values(),
             *inspect.signature(keras_init).parameters.values(),

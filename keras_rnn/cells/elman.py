@@ -56,7 +56,6 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         ValueError: see `keras_rnn.cells.RecurrentCell`.
 
     Example:
-
     >>> cell = ElmanCell(4, output_units=2, output_activation="softmax")
     >>> layer = keras.layers.RNN(cell, return_sequences=True)
     >>> layer(numpy.ones((3, 5, 7))).shape  # (batch, timesteps, output_units)
