@@ -9,7 +9,8 @@ import inspect
 import keras
 from keras import ops
 
-from keras_rnn.cells import ElmanCell
+from keras_rnn.bptt import Pass
+from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -85,6 +86,9 @@ class RNN(keras.layers.RNN):
         if len(cells) == 1:  # Keras's loops lose the nesting of the one state
             (cell,) = cells
         super().__init__(cell, *args, **kwargs)
+        # Kept out of Keras's tracking: a pass has no variables but those of its cell.
+        passes = tuple(Pass(each) for each in cells)
+        object.__setattr__(self, "_passes", passes)
         if kwargs.get("dtype") is not None:
             for each in (self.cell, *cells):
                 if isinstance(each, keras.Layer) and not each.built:
@@ -216,6 +220,60 @@ class RNN(keras.layers.RNN):
         batch = ops.shape(sequences)[0]
         return keras.tree.pack_sequence_as(self.get_initial_state(batch), given)
 
+    @property
+    def uses_fast_pass(self):
+        """Whether the layer takes the pass of `keras_rnn.bptt`, else Keras's loop."""
+        return self.fast_pass_obstacle is None
+
+    @property
+    def fast_pass_obstacle(self):
+        """Why the layer does not take the fast pass: a sentence, or `None` if it does."""
+        if keras.backend.backend() != "tensorflow":
+            return f"the backend is {keras.backend.backend()}"
+        if self.unroll:
+            return "unroll=True asks for Keras's unrolled loop"
+        for cell in self._levels():
+            if not isinstance(cell, RecurrentCell):
+                return f"{cell.name} is not a cell of keras_rnn"
+            if obstacle := cell.fast_pass_obstacle():
+                return obstacle
+        return None
+
+    def _levels(self):
+        """The cells, from the one that reads the inputs to the one that gives y_t."""
+        return getattr(self.cell, "cells", [self.cell])
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if not self.uses_fast_pass:
+            return super().inner_loop(sequences, initial_state, mask, training)
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        cells, outputs, last_states = self._levels(), sequences, []
+        levels = [initial_state] if len(cells) == 1 else initial_state
+        for cell, run, states in zip(cells, self._passes, levels):
+            inputs = ops.cast(outputs, cell.compute_dtype)
+            sequence, states = run(
+                cell.drop_inputs(inputs, training), list(states), mask, training
+            )
+            last_states.append(states)
+            if cell is cells[-1] and not self.return_sequences:
+                sequence = states[0]  # (batch, units)
+            outputs = cell.readout(sequence)
+        if mask is not None:
+            # The state of a masked step is that of the step before, and so is its output;
+            # but before the first real step there is none.
+            seen = mask
+            if not self.zero_output_for_mask:
+                seen = ops.cumsum(ops.cast(mask, "int32"), axis=1) > 0
+            if not self.return_sequences:
+                seen = ops.any(mask, axis=1)
+            outputs = ops.where(
+                ops.expand_dims(seen, -1), outputs, ops.zeros_like(outputs)
+            )
+        last_output = outputs[:, -1] if self.return_sequences else outputs
+        return last_output, outputs, last_states[0] if len(cells) == 1 else last_states
+
     def compute_mask(self, sequences, mask):
         masks = super().compute_mask(sequences, mask)
         if not (self.go_backwards and self.return_sequences):
@@ -320,3 +378,43 @@ class ElmanRNN(_CellRNN):
 
     cell_class = ElmanCell
     keras_layer = keras.layers.SimpleRNN
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+class LSTM(_CellRNN):
+    """A long short-term memory over time: `RNN(LSTMCell(units, ...), ...)` in one line.
+
+    It stands wherever `keras.layers.LSTM` stands, with the same arguments in the same
+    order. With `learn_initial_state=False` and without `output_units` it is that layer,
+    and the weights of one fit the other.
+
+    Args:
+        units: Positive integer, size of the states h_t and c_t.
+        *args: The further positional arguments of `keras.layers.LSTM`.
+        **kwargs: The arguments of `keras_rnn.LSTMCell` and of `keras_rnn.RNN`.
+
+    Call arguments, returns, raises: see `keras_rnn.RNN`. The states are h and c.
+    """
+
+    cell_class = LSTMCell
+    keras_layer = keras.layers.LSTM
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+class GRU(_CellRNN):
+    """A gated recurrent unit over time: `RNN(GRUCell(units, ...), ...)` in one line.
+
+    It stands wherever `keras.layers.GRU` stands, with the same arguments in the same
+    order. With `learn_initial_state=False` and without `output_units` it is that layer,
+    and the weights of one fit the other.
+
+    Args:
+        units: Positive integer, size of the state h_t.
+        *args: The further positional arguments of `keras.layers.GRU`.
+        **kwargs: The arguments of `keras_rnn.GRUCell` and of `keras_rnn.RNN`.
+
+    Call arguments, returns, raises: see `keras_rnn.RNN`.
+    """
+
+    cell_class = GRUCell
+    keras_layer = keras.layers.GRU

@@ -38,6 +38,28 @@ def fraction(name, value):
     return value
 
 
+def dense(inputs, kernel, bias=None):
+    """inputs @ kernel + bias, as one matrix product however many axes `inputs` has.
+
+    A product of a batch of matrices with one matrix would have a gradient for each of
+    them, to be added up.
+    """
+    rows = ops.matmul(ops.reshape(inputs, (-1, kernel.shape[0])), kernel)
+    if bias is not None:
+        rows = rows + bias
+    return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[1]))
+
+
+# The derivative of an activation, in terms of its value: what `adjoint` needs. An
+# activation that is not here has no hand-written adjoint.
+DERIVATIVES = {
+    keras.activations.linear: lambda y: ops.ones_like(y),
+    keras.activations.relu: lambda y: ops.cast(y > 0, y.dtype),
+    keras.activations.sigmoid: lambda y: y * (1 - y),
+    keras.activations.tanh: lambda y: 1 - y * y,
+}
+
+
 class RecurrentCell:
     """The learned first state, the output and the dropout that all cells share.
 
@@ -221,10 +243,90 @@ class RecurrentCell:
         """
         if self.output_units is None:
             return state
-        output = ops.matmul(state, self.output_kernel)
-        if self.use_bias:
-            output = ops.add(output, self.output_bias)
-        return self.output_activation(output)
+        bias = self._tensor(self.output_bias) if self.use_bias else None
+        return self.output_activation(
+            dense(state, self._tensor(self.output_kernel), bias)
+        )
+
+    # One step, cut where time comes in. `step` makes the new states from two terms: the
+    # projected input, which waits for nothing, and the recurrent term, which waits for
+    # h_{t-1}. `adjoint` goes back through `step`.
+
+    # How many tensors of shape (batch, units) `step` saves for `adjoint`.
+    saved_count = 0
+    # 1 where a change of the projected input and the same change of the recurrent term
+    # do the same, so that they have one gradient; else 2.
+    delta_count = 1
+
+    def project(self, inputs):
+        """What the inputs add to a step, x_t @ kernel + bias, for one step or many.
+
+        Args:
+            inputs: Tensor of shape `(..., features)`.
+
+        Returns:
+            Tensor of shape `(..., gates)`, where `gates` is the width of the kernel.
+        """
+        bias = self._tensor(self.bias) if self.use_bias else None
+        return dense(inputs, self._tensor(self.kernel), bias)
+
+    def recurrent_weights(self):
+        """The weights of the recurrent term: a list of tensors."""
+        return [self._tensor(self.recurrent_kernel)]
+
+    def recur(self, h_prev, weights):
+        """What the state before adds to a step: h_{t-1} @ recurrent_kernel."""
+        return ops.matmul(h_prev, weights[0])
+
+    def step(self, projected, recurrent, states):
+        """The new states.
+
+        Args:
+            projected: Tensor of shape `(batch, gates)`, from `project`.
+            recurrent: Tensor of shape `(batch, gates)`, from `recur`.
+            states: List of tensors of shape `(batch, units)`, the states before.
+
+        Returns:
+            The list of new states, and a list of `saved_count` tensors of shape
+            `(batch, units)` for `adjoint`.
+        """
+        raise NotImplementedError
+
+    def adjoint(self, d_states, states, saved):
+        """Back through `step`: from the gradients of its results to those of its terms.
+
+        Args:
+            d_states: List of the gradients of the loss by the new states.
+            states: List of the new states.
+            saved: What `step` saved.
+
+        Returns:
+            A list of `delta_count` tensors of shape `(batch, gates)`, the gradients by
+            the projected input and (if it has its own) by the recurrent term; and the
+            list of the gradients by the states before, but for what they owe to the
+            recurrent term. `None` in it means zero.
+        """
+        raise NotImplementedError
+
+    def fast_pass_obstacle(self):
+        """Why `keras_rnn.bptt` cannot run this cell: a sentence, or `None`."""
+        for name in ("activation", "recurrent_activation"):
+            activation = getattr(self, name, keras.activations.linear)
+            if activation not in DERIVATIVES:
+                return f"the {name} of {self.name} has no hand-written derivative"
+        return None
+
+    def call(self, inputs, states, training=False):
+        nested = isinstance(states, (list, tuple))
+        states = list(states) if nested else [states]
+        h_prev = self.drop_state(states[0], training)  # (batch, units)
+        projected = self.project(self.drop_inputs(inputs, training))  # (batch, gates)
+        recurrent = self.recur(h_prev, self.recurrent_weights())  # (batch, gates)
+        states, _ = self.step(projected, recurrent, states)
+        return self.readout(states[0]), states if nested else states[0]
+
+    def _tensor(self, variable):
+        return ops.cast(ops.convert_to_tensor(variable), self.compute_dtype)
 
     # Dropout. An RNN layer asks for the masks before its loop and drops them after it,
     # so that all steps of a sequence share them (Gal and Ghahramani, 2016, A
@@ -264,8 +366,20 @@ class RecurrentCell:
         return values * (self._draw_mask(values, rate) if mask is None else mask)
 
     def drop_inputs(self, inputs, training):
-        """The inputs x_t after dropout, which works in training only."""
-        return self._drop(inputs, self.dropout if training else 0.0, self._input_mask)
+        """The inputs x_t after dropout, which works in training only.
+
+        Args:
+            inputs: Tensor of shape `(batch, features)`, or `(batch, timesteps, features)`.
+            training: Boolean.
+        """
+        mask = self._input_mask
+        if mask is not None and len(inputs.shape) == 3:
+            mask = ops.expand_dims(mask, 1)
+        return self._drop(inputs, self.dropout if training else 0.0, mask)
+
+    def held_state_mask(self, training):
+        """The mask on h_{t-1} that all steps share, `(batch, units)`, or `None`."""
+        return self._state_mask if training else None
 
     def drop_state(self, state, training):
         """The state h_{t-1} after recurrent dropout, which works in training only."""

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -74,3 +74,16 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         y = self.readout(h)  # (batch, output_units)
 
         return y, [h] if isinstance(states, (list, tuple)) else h
+
+    def step(self, projected, recurrent, states):
+        """h_t = activation(projected + recurrent)."""
+        return [self.activation(projected + recurrent)], []
+
+    def adjoint(self, d_states, states, saved):
+        """delta_t = d h_t * activation'(z_t), with z_t = projected + recurrent.
+
+        The derivative is written in terms of h_t: for tanh, 1 - h_t^2.
+        """
+        (d_h,), (h,) = d_states, states
+        delta = d_h * DERIVATIVES[self.activation](h)  # (batch, units)
+        return [delta], [None]

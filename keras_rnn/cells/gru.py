@@ -1,0 +1,131 @@
+"""The GRU cell: the memory of an LSTM with one state, one time step of it."""
+
+import keras
+from keras import ops
+
+from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell, dense
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+class GRUCell(RecurrentCell, keras.layers.GRUCell):
+    """One time step of a gated recurrent unit.
+
+    The new state is a mixture of the state before and of a candidate n_t; the update
+    gate z_t says how much is kept, the reset gate r_t how much of the state before the
+    candidate sees.
+
+        z_t = recurrent_activation(x_t @ W_z + h_{t-1} @ R_z + b_z + c_z)
+        r_t = recurrent_activation(x_t @ W_r + h_{t-1} @ R_r + b_r + c_r)
+        n_t =           activation(x_t @ W_n + b_n + r_t * (h_{t-1} @ R_n + c_n))
+
+        h_t = z_t * h_{t-1} + (1 - z_t) * n_t
+        y_t = output_activation(h_t @ output_kernel + output_bias)
+
+    With `reset_after=False`, the original form, r_t multiplies h_{t-1} itself, and there
+    is one bias: n_t = activation(x_t @ W_n + b_n + (r_t * h_{t-1}) @ R_n). With
+    `output_units=None` the output is the state, y_t = h_t. h_0 is learned.
+
+    | symbol | here | shape |
+    |---|---|---|
+    | W_z, W_r, W_n | `kernel`, side by side | (features, 3 units) |
+    | R_z, R_r, R_n | `recurrent_kernel` | (units, 3 units) |
+    | b, c | `bias`, one below the other | (2, 3 units), or (3 units,) |
+    | h_0 | `initial_state` | (units,) |
+
+    Sources: Kyunghyun Cho et al., 2014, Learning phrase representations using RNN
+    encoder-decoder for statistical machine translation; the reset after the product:
+    Jeremy Appleyard, Tomas Kocisky and Phil Blunsom, 2016, Optimizing performance of
+    recurrent neural networks on GPUs.
+
+    Args:
+        units: Positive integer, size of the state h_t.
+        *args: The further positional arguments of `keras.layers.GRUCell`.
+        **kwargs: The keyword arguments of `keras.layers.GRUCell`, with its defaults, and
+            those of `keras_rnn.cells.RecurrentCell`. One dropout mask serves all gates.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`, x_t.
+        states: List of one tensor of shape `(batch, units)`, h_{t-1}.
+        training: Boolean: whether dropout is at work.
+
+    Returns:
+        The output y_t, and the list `[h_t]`.
+
+    Raises:
+        ValueError: see `keras_rnn.cells.RecurrentCell`.
+    """
+
+    saved_count = 5
+    delta_count = 2
+
+    def project(self, inputs):
+        bias = self._tensor(self.bias) if self.use_bias else None
+        if self.use_bias and self.reset_after:
+            bias = bias[0]
+        return dense(inputs, self._tensor(self.kernel), bias)
+
+    def recurrent_weights(self):
+        weights = [self._tensor(self.recurrent_kernel)]
+        if self.use_bias and self.reset_after:
+            weights.append(self._tensor(self.bias)[1])
+        return weights
+
+    def recur(self, h_prev, weights):
+        """h_{t-1} @ recurrent_kernel + the second bias, which the reset gate scales."""
+        recurrent = ops.matmul(h_prev, weights[0])
+        return recurrent + weights[1] if len(weights) > 1 else recurrent
+
+    def step(self, projected, recurrent, states):
+        """The equations of h_t with `reset_after=True`."""
+        (h_prev,) = states
+        x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
+        h_z, h_r, h_n = ops.split(recurrent, 3, axis=-1)
+        z = self.recurrent_activation(x_z + h_z)
+        r = self.recurrent_activation(x_r + h_r)
+        n = self.activation(x_n + r * h_n)
+        h = z * h_prev + (1 - z) * n
+        return [h], [z, r, n, h_n, h_prev]
+
+    def adjoint(self, d_states, states, saved):
+        """Back through the equations, from the last to the first.
+
+        Write a' for the derivatives of the activations, and h_n for h_{t-1} @ R_n + c_n:
+
+            d z_t      =  d h_t * (h_{t-1} - n_t)
+            d n_t      =  d h_t * (1 - z_t)
+            d h_{t-1}  =  d h_t * z_t                     (and through the products)
+            d r_t      =  d n_t * activation'(n_t) * h_n
+            d h_n      =  d n_t * activation'(n_t) * r_t
+
+        The input and the state reach n_t by different ways, so that there are two
+        gradients: by x_t @ W + b, and by h_{t-1} @ R + c.
+        """
+        (d_h,) = d_states
+        z, r, n, h_n, h_prev = saved
+        delta_z = d_h * (h_prev - n) * DERIVATIVES[self.recurrent_activation](z)
+        delta_n = d_h * (1 - z) * DERIVATIVES[self.activation](n)
+        delta_r = delta_n * h_n * DERIVATIVES[self.recurrent_activation](r)
+        d_projected = ops.concatenate([delta_z, delta_r, delta_n], axis=-1)
+        d_recurrent = ops.concatenate([delta_z, delta_r, delta_n * r], axis=-1)
+        return [d_projected, d_recurrent], [d_h * z]
+
+    def fast_pass_obstacle(self):
+        if not self.reset_after:
+            return f"{self.name} has reset_after=False: it multiplies by R_n after r_t"
+        return super().fast_pass_obstacle()
+
+    def call(self, inputs, states, training=False):
+        if self.reset_after:
+            return super().call(inputs, states, training=training)
+        nested = isinstance(states, (list, tuple))
+        h_prev = states[0] if nested else states
+        dropped = self.drop_state(h_prev, training)
+        projected = self.project(self.drop_inputs(inputs, training))
+        x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
+        (kernel,), both = self.recurrent_weights(), 2 * self.units
+        h_z, h_r = ops.split(ops.matmul(dropped, kernel[:, :both]), 2, axis=-1)
+        z = self.recurrent_activation(x_z + h_z)
+        r = self.recurrent_activation(x_r + h_r)
+        n = self.activation(x_n + ops.matmul(r * dropped, kernel[:, both:]))
+        h = z * h_prev + (1 - z) * n
+        return self.readout(h), [h] if nested else h

@@ -1,0 +1,105 @@
+"""The LSTM cell: a memory that gates open and close, one time step of it."""
+
+import keras
+from keras import ops
+
+from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
+    """One time step of a long short-term memory.
+
+    Beside the state h_t the cell carries a memory c_t. What it was is kept as far as the
+    forget gate f_t lets it, and what is new, g_t, is added as far as the input gate i_t
+    lets it: along c the gradient is multiplied by f_t, not by a matrix, and need not
+    vanish.
+
+        i_t = recurrent_activation(x_t @ W_i + h_{t-1} @ R_i + b_i)
+        f_t = recurrent_activation(x_t @ W_f + h_{t-1} @ R_f + b_f)
+        g_t =           activation(x_t @ W_g + h_{t-1} @ R_g + b_g)
+        o_t = recurrent_activation(x_t @ W_o + h_{t-1} @ R_o + b_o)
+
+        c_t = f_t * c_{t-1} + i_t * g_t
+        h_t = o_t * activation(c_t)
+        y_t = output_activation(h_t @ output_kernel + output_bias)
+
+    With `output_units=None` the output is the state, y_t = h_t. Both h_0 and c_0 are
+    learned.
+
+    | symbol | here | shape |
+    |---|---|---|
+    | W_i, W_f, W_g, W_o | `kernel`, side by side | (features, 4 units) |
+    | R_i, R_f, R_g, R_o | `recurrent_kernel` | (units, 4 units) |
+    | b_i, b_f, b_g, b_o | `bias` | (4 units,) |
+    | h_0, c_0 | `initial_state`, `initial_carry` | (units,) |
+
+    Sources: Sepp Hochreiter and Juergen Schmidhuber, 1997, Long short-term memory; the
+    forget gate, and why it starts open (`unit_forget_bias`): Felix Gers, Juergen
+    Schmidhuber and Fred Cummins, 2000, Learning to forget.
+
+    Args:
+        units: Positive integer, size of the states h_t and c_t.
+        *args: The further positional arguments of `keras.layers.LSTMCell`.
+        **kwargs: The keyword arguments of `keras.layers.LSTMCell`, with its defaults,
+            and those of `keras_rnn.cells.RecurrentCell`. One dropout mask serves all
+            gates.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, features)`, x_t.
+        states: List of two tensors of shape `(batch, units)`, h_{t-1} and c_{t-1}.
+        training: Boolean: whether dropout is at work.
+
+    Returns:
+        The output y_t, and the list `[h_t, c_t]`.
+
+    Raises:
+        ValueError: see `keras_rnn.cells.RecurrentCell`.
+    """
+
+    initial_state_names = ("initial_state", "initial_carry")
+    saved_count = 5
+
+    def step(self, projected, recurrent, states):
+        """The six equations of h_t and c_t."""
+        _, c_prev = states
+        i, f, g, o = ops.split(projected + recurrent, 4, axis=-1)
+        i, f = self.recurrent_activation(i), self.recurrent_activation(f)
+        g, o = self.activation(g), self.recurrent_activation(o)
+        c = f * c_prev + i * g
+        h = o * self.activation(c)
+        return [h, c], [i, f, g, o, c_prev]
+
+    def adjoint(self, d_states, states, saved):
+        """Back through the six equations, from the last to the first.
+
+        Write a' for the derivatives of the activations. c_t is seen through h_t and
+        through c_{t+1}; the second part comes in as `d_c`:
+
+            d o_t      =  d h_t * activation(c_t)
+            d c_t     +=  d h_t * o_t * activation'(c_t)
+            d i_t      =  d c_t * g_t
+            d f_t      =  d c_t * c_{t-1}
+            d g_t      =  d c_t * i_t
+            d c_{t-1}  =  d c_t * f_t
+
+        and each gate's gradient times its a' is that of the sum inside it.
+        """
+        gate, activation = self.recurrent_activation, self.activation
+        d_h, d_c = d_states
+        _, c = states
+        i, f, g, o, c_prev = saved
+        squashed = activation(c)
+
+        d_o = d_h * squashed
+        d_c = d_c + d_h * o * DERIVATIVES[activation](squashed)
+        delta = ops.concatenate(
+            [
+                d_c * g * DERIVATIVES[gate](i),
+                d_c * c_prev * DERIVATIVES[gate](f),
+                d_c * i * DERIVATIVES[activation](g),
+                d_o * DERIVATIVES[gate](o),
+            ],
+            axis=-1,
+        )  # (batch, 4 units)
+        return [delta], [None, d_c * f]

@@ -1,0 +1,349 @@
+"""The fast pass, against Keras's loop with autodiff and against finite differences."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_rnn import GRU, LSTM, RNN, ElmanCell, ElmanRNN, GRUCell, LSTMCell
+from keras_rnn import scan as scan_module
+from keras_rnn.scan import scan
+from tests.gradients import autodiff, finite_differences
+
+CELLS = {"elman": ElmanCell, "lstm": LSTMCell, "gru": GRUCell}
+LAYERS = {
+    "elman": (ElmanRNN, keras.layers.SimpleRNN),
+    "lstm": (LSTM, keras.layers.LSTM),
+    "gru": (GRU, keras.layers.GRU),
+}
+
+
+def mode(function, kind):
+    """`function` run step by step, or in a graph that knows its shapes or does not."""
+    if kind == "eager":
+        return function
+    if kind == "compiled":
+        return tf.function(function)
+    unknown = tf.function(function, reduce_retracing=True)
+
+    def call(*arrays):
+        specs = [
+            tf.TensorSpec([None] * (np.ndim(a) - 1) + [np.shape(a)[-1]], a.dtype)
+            for a in arrays
+        ]
+        return unknown.get_concrete_function(*specs)(*map(tf.constant, arrays))
+
+    return call
+
+
+def check_against_the_loop(kind, how, draw, tolerance=1e-9):
+    """All that comes out of the pass, and all gradients, equal those of Keras's loop."""
+    batch, timesteps = draw(st.integers(1, 4)), draw(st.integers(1, 13))
+    if draw(st.booleans()):
+        batch += 16  # enough rows for two loops side by side
+    features, units = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    arguments = {
+        "units": units,
+        "activation": draw(st.sampled_from(["tanh", "relu", "linear", "sigmoid"])),
+        "use_bias": draw(st.booleans()),
+        "output_units": draw(st.sampled_from([None, 2])),
+        "output_activation": "tanh",
+        "learn_initial_state": draw(st.booleans()),
+        "kernel_initializer": keras.initializers.RandomNormal(stddev=0.5),
+        "bias_initializer": "random_normal",
+    }
+    options = {
+        "return_sequences": draw(st.booleans()),
+        "return_state": True,
+        "go_backwards": draw(st.booleans()),
+        "dtype": "float64",
+    }
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    x = random.normal(size=(batch, timesteps, features))
+    count = len(CELLS[kind].initial_state_names)
+    given_states = draw(st.booleans())
+    states = [random.normal(size=(batch, units)) for _ in range(count)]
+    mask = random.random((batch, timesteps)) < 0.7 if draw(st.booleans()) else None
+
+    fast = RNN(CELLS[kind](**arguments), **options)
+    slow = keras.layers.RNN(CELLS[kind](**arguments, dtype="float64"), **options)
+    fast.build(x.shape), slow.build(x.shape)
+    slow.set_weights(fast.get_weights())
+    assert fast.uses_fast_pass
+
+    def results(layer, kind):
+        def run(x, *states):
+            outputs = layer(
+                x,
+                initial_state=list(states) if given_states else None,
+                mask=mask,
+                training=True,
+            )
+            return tf.add_n([tf.reduce_sum(tf.sin(3 * o)) for o in outputs]), outputs
+
+        def gradients(x, *states):
+            with tf.GradientTape() as tape:
+                tape.watch([x, *states])
+                loss, outputs = run(x, *states)
+            wanted = [*(v.value for v in layer.trainable_variables), x, *states]
+            found = tape.gradient(loss, wanted, unconnected_gradients="zero")
+            return [*outputs, *found]
+
+        return mode(gradients, kind)(*map(tf.constant, [x, *states]))
+
+    for ours, theirs in zip(results(fast, how), results(slow, "eager"), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@settings(max_examples=15)
+@given(st.data())
+def test_gradients_equal_autodiff_through_the_loop(kind, data):
+    check_against_the_loop(kind, "eager", data.draw)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@settings(max_examples=8)
+@given(st.data())
+def test_gradients_in_a_graph_of_unknown_sizes(kind, data):
+    check_against_the_loop(kind, "unknown sizes", data.draw)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@settings(max_examples=4)
+@given(st.data())
+def test_gradients_of_compiled_loops(kind, data):
+    check_against_the_loop(kind, "compiled", data.draw)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_equal_finite_differences(kind, masked):
+    layer = RNN(CELLS[kind](3, output_units=2), dtype="float64", return_sequences=True)
+    x = keras.Variable(np.random.randn(2, 7, 2), dtype="float64")
+    mask = np.arange(7) < np.array([[7], [4]]) if masked else None
+    layer.build(x.shape)
+
+    def loss():
+        return tf.reduce_sum(tf.sin(3 * layer(x.value, mask=mask)))
+
+    variables = [*layer.trainable_variables, x]
+    pairs = zip(autodiff(loss, variables), finite_differences(loss, variables))
+    for ours, by_differences in pairs:
+        np.testing.assert_allclose(ours, by_differences, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_weights_of_keras_give_its_outputs_and_gradients(kind, masked):
+    ours, theirs = LAYERS[kind]
+    ours = ours(4, learn_initial_state=False, return_sequences=True)
+    theirs = theirs(4, bias_initializer="random_normal", return_sequences=True)
+    x = np.random.randn(3, 6, 2).astype("float32")
+    mask = np.arange(6) < np.array([[6], [2], [4]]) if masked else None
+    theirs(x), ours(x)
+    ours.set_weights(theirs.get_weights())
+    results = [
+        [
+            np.array(layer(x, mask=mask)),
+            *autodiff(
+                lambda x, layer=layer: tf.reduce_sum(tf.sin(3 * layer(x, mask=mask))),
+                layer.trainable_variables,
+                [x],
+            ),
+        ]
+        for layer in (ours, theirs)
+    ]
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("how", ["eager", "unknown sizes", "compiled"])
+def test_dropout_is_that_of_the_loop(kind, how):
+    """With the same seed, the pass and Keras's loop drop the same."""
+    x = np.random.randn(20, 6, 2).astype("float32")
+    arguments = {"units": 4, "dropout": 0.4, "recurrent_dropout": 0.4, "seed": 7}
+    results = []
+    for make, way in ((RNN, how), (keras.layers.RNN, "eager")):
+        keras.utils.set_random_seed(1)
+        layer = make(CELLS[kind](**arguments), return_sequences=True)
+        layer.build(x.shape)
+
+        def gradients(x, layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs = layer(x, training=True)
+                loss = tf.reduce_sum(tf.sin(3 * outputs))
+            weights = [v.value for v in layer.trainable_variables]
+            return [outputs, *tape.gradient(loss, [x, *weights])]
+
+        results.append(mode(gradients, way)(tf.constant(x)))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_stack_runs_level_by_level(kind):
+    x = np.random.randn(3, 6, 2)
+    mask = np.arange(6) < np.array([[6], [2], [4]])
+    cells = [CELLS[kind](4, output_units=3), CELLS[kind](2)]
+    fast = RNN(cells, dtype="float64", return_sequences=True, return_state=True)
+    slow = keras.layers.RNN(
+        keras.layers.StackedRNNCells(
+            [
+                CELLS[kind](4, output_units=3, dtype="float64"),
+                CELLS[kind](2, dtype="float64"),
+            ],
+            dtype="float64",
+        ),
+        dtype="float64",
+        return_sequences=True,
+        return_state=True,
+    )
+    fast.build(x.shape), slow.build(x.shape)
+    slow.set_weights(fast.get_weights())
+    assert fast.uses_fast_pass
+    a, b = fast(x, mask=mask), slow(x, mask=mask)
+    for ours, theirs in zip(keras.tree.flatten(a), keras.tree.flatten(b), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_the_choice_and_its_reason():
+    assert ElmanRNN(4).uses_fast_pass
+    assert ElmanRNN(4).fast_pass_obstacle is None
+    for layer, reason in (
+        (ElmanRNN(4, activation="softsign"), "activation"),
+        (LSTM(4, recurrent_activation="hard_sigmoid"), "recurrent_activation"),
+        (GRU(4, reset_after=False), "reset_after"),
+        (ElmanRNN(4, unroll=True), "unroll"),
+        (RNN([ElmanCell(4), keras.layers.LSTMCell(3)]), "lstm_cell"),
+    ):
+        assert not layer.uses_fast_pass
+        assert reason in layer.fast_pass_obstacle
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **o: ElmanRNN(3, activation="softsign", **o),
+        lambda **o: LSTM(3, recurrent_activation="hard_sigmoid", **o),
+        lambda **o: GRU(3, reset_after=False, **o),
+    ],
+)
+def test_without_the_pass_the_gradients_are_right_too(make):
+    layer = make(dtype="float64", output_units=2)
+    x = np.random.randn(2, 4, 2)
+    mask = np.arange(4) < np.array([[4], [2]])
+    layer.build(x.shape)
+
+    def loss():
+        return tf.reduce_sum(tf.sin(3 * layer(x, mask=mask)))
+
+    variables = layer.trainable_variables
+    pairs = zip(autodiff(loss, variables), finite_differences(loss, variables))
+    for ours, by_differences in pairs:
+        np.testing.assert_allclose(ours, by_differences, atol=1e-7)
+
+
+def test_gru_with_reset_before_the_product_is_that_of_keras():
+    x = np.random.randn(3, 6, 2).astype("float32")
+    ours = GRU(4, reset_after=False, learn_initial_state=False)
+    theirs = keras.layers.GRU(4, reset_after=False, bias_initializer="random_normal")
+    theirs(x), ours(x)
+    ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def test_the_gradient_of_a_gradient():
+    """A penalty on the gradient of the inputs trains the weights through it."""
+    layer = ElmanRNN(3, dtype="float64")
+    x = tf.constant(np.random.randn(2, 4, 2))
+    layer.build(x.shape)
+
+    def loss():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = tf.reduce_sum(tf.sin(layer(x)))
+        return tf.reduce_sum(tape.gradient(value, x) ** 2)
+
+    variables = layer.trainable_variables
+    pairs = zip(autodiff(loss, variables), finite_differences(loss, variables))
+    for ours, by_differences in pairs:
+        np.testing.assert_allclose(ours, by_differences, atol=1e-6)
+
+
+def test_what_is_exported_holds_plain_operations(tmp_path):
+    inputs = keras.Input((6, 2))  # a fixed number of steps, any batch size
+    model = keras.Model(inputs, LSTM(4, return_sequences=True)(inputs))
+    model.export(tmp_path / "model", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "model")
+    definition = loaded.signatures["serving_default"].graph.as_graph_def()
+    compiled = [
+        function.signature.name
+        for function in definition.library.function
+        if function.attr["_XlaMustCompile"].b
+    ]
+    assert definition.library.function and not compiled
+    x = np.random.randn(5, 6, 2).astype("float32")
+    np.testing.assert_allclose(loaded.serve(x), model(x), atol=1e-6)
+
+
+def test_new_sizes_are_compiled_once_each(monkeypatch):
+    traces = []
+    forward = ElmanCell.step
+    monkeypatch.setattr(
+        ElmanCell, "step", lambda self, *a: traces.append(1) or forward(self, *a)
+    )
+    model = keras.Sequential([keras.Input((None, 2)), ElmanRNN(3)])
+    model.compile("sgd", "mse")
+    lengths = list(range(3, 13))
+
+    def batches():
+        for length in lengths:
+            yield np.ones((4, length, 2), "float32"), np.ones((4, 3), "float32")
+
+    dataset = tf.data.Dataset.from_generator(
+        batches,
+        output_signature=(tf.TensorSpec((4, None, 2)), tf.TensorSpec((4, 3))),
+    )
+    model.fit(dataset, verbose=0)
+    seen = len(traces)
+    assert seen > 0
+    model.fit(dataset, epochs=2, verbose=0)
+    assert len(traces) == seen
+
+
+# ---------------------------------------------------------------- the loop by itself
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 5, 6, 7, 11, 101])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_scan_is_a_running_sum(timesteps, reverse, known):
+    x = np.random.randn(timesteps, 3, 2)
+
+    def run(x):
+        def step(carry, slices):
+            total = carry[0] + slices[0]
+            return [total], [total]
+
+        return scan(step, [tf.zeros((3, 2), x.dtype)], [x], [2], reverse)
+
+    spec = tf.TensorSpec([timesteps if known else None, 3, 2], "float64")
+    (carry,), (sums,) = tf.function(run, input_signature=[spec])(x)
+    way = slice(None, None, -1 if reverse else 1)
+    want = np.cumsum(x[way], axis=0)[way]
+    np.testing.assert_allclose(sums, want)
+    np.testing.assert_allclose(carry, x.sum(axis=0))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_split_covers_the_batch(size, count):
+    x = np.random.randn(size, 2)
+    parts = scan_module.split(tf.constant(x), count)
+    assert len(parts) == count
+    np.testing.assert_array_equal(np.concatenate(parts), x)
