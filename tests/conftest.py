@@ -1,10 +1,6 @@
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import hypothesis  # noqa: E402
-import keras  # noqa: E402
-import pytest  # noqa: E402
+import hypothesis
+import keras
+import pytest
 
 # Each example may trace a graph: seconds on a slow machine, and no fault.
 hypothesis.settings.register_profile(

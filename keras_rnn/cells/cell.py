@@ -39,7 +39,7 @@ def fraction(name, value):
 
 
 def dense(inputs, kernel, bias=None):
-    """inputs @ kernel + bias, as one matrix product however many axes `inputs` has.
+    """The affine map inputs @ kernel + bias, as one product however many axes there are.
 
     A product of a batch of matrices with one matrix would have a gradient for each of
     them, to be added up.

@@ -58,8 +58,8 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
     Example:
     >>> cell = ElmanCell(4, output_units=2, output_activation="softmax")
     >>> layer = keras.layers.RNN(cell, return_sequences=True)
-    >>> layer(numpy.ones((3, 5, 7))).shape  # (batch, timesteps, output_units)
-    TensorShape([3, 5, 2])
+    >>> tuple(layer(numpy.ones((3, 5, 7))).shape)  # (batch, timesteps, output_units)
+    (3, 5, 2)
     """
 
     def call(self, inputs, states, training=False):
