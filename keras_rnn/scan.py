@@ -103,7 +103,7 @@ def choose(loop, compiled, training, timesteps, batch_size):
         return loop
     key = (loop.__name__, *kind)
     if key not in compiled:
-        compiled[key] = tf.function(loop, **kind)
+        compiled[key] = tf.function(loop, autograph=False, **kind)
     return compiled[key]
 
 

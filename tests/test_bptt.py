@@ -291,6 +291,32 @@ def test_what_is_exported_holds_plain_operations(tmp_path):
     np.testing.assert_allclose(loaded.serve(x), model(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_litert_needs_builtin_operations_only(kind):
+    """For one sequence of any length, as the interpreter without Flex runs it."""
+    layer = LAYERS[kind][0](4, output_units=2, return_sequences=True)
+    layer.build((1, None, 3))
+    serve = tf.function(layer, input_signature=[tf.TensorSpec((1, None, 3))])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [serve.get_concrete_function()]
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    (given,), (found,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    for timesteps in (12, 3):
+        x = np.random.randn(1, timesteps, 3).astype("float32")
+        interpreter.resize_tensor_input(given["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(given["index"], x)
+        interpreter.invoke()
+        np.testing.assert_allclose(
+            interpreter.get_tensor(found["index"]), layer(x), atol=1e-5
+        )
+
+
 def test_new_sizes_are_compiled_once_each(monkeypatch):
     traces = []
     forward = ElmanCell.step
