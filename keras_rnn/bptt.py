@@ -126,10 +126,10 @@ class Pass:
                 d_biases = [ops.sum(d_recurrent, axis=(0, 1)) for _ in weights[1:]]
                 return deltas[0], d_kernel, *d_biases, *d_first
 
-            return (sequences[0], *last), gradient
+            return (ops.transpose(sequences[0], (1, 0, 2)), *last), gradient
 
         sequence, *last = recurrence(projected, *weights, *states)
-        return ops.transpose(sequence, (1, 0, 2)), last
+        return sequence, last
 
     def forward(self, projected, weights, states, masks, drops):
         """The loop forward: the last states, all states, and what is saved of each step.
@@ -164,7 +164,7 @@ class Pass:
         """The loop back: the gradients by the first states, and the deltas of all steps.
 
         Args:
-            d_sequence: Tensor of shape `(timesteps, batch, units)`: the gradient by each
+            d_sequence: Tensor of shape `(batch, timesteps, units)`: the gradient by each
                 h_t, through the output of its own step.
             d_last: List of tensors of shape `(batch, units)`: the gradients by the last
                 states.
@@ -181,7 +181,7 @@ class Pass:
         cell, count = self.cell, len(d_last)
 
         def step(d_states, slices):
-            d_h, *slices = slices
+            *slices, d_h = slices
             states, slices = slices[:count], slices[count:]
             saved, masks = slices[: cell.saved_count], slices[cell.saved_count :]
             d_states = [d_states[0] + d_h, *d_states[1:]]
@@ -201,7 +201,8 @@ class Pass:
         return scan(
             step,
             d_last,
-            [d_sequence, *sequences, *saved, *masks],
+            [*sequences, *saved, *masks],
             [transposed.shape[0]] * cell.delta_count,
             reverse=True,
+            batch_major=[d_sequence],
         )

@@ -16,7 +16,7 @@ STEPS_PER_TURN = 5
 ROWS_PER_SHARD = 8
 
 
-def scan(step, carry, sequences, widths, reverse=False):
+def scan(step, carry, sequences, widths, reverse=False, batch_major=()):
     """Carries states along the first axis of some sequences.
 
     Args:
@@ -27,6 +27,9 @@ def scan(step, carry, sequences, widths, reverse=False):
         widths: List of integers: the last dimension of each output.
         reverse: Whether to go from the last step to the first. The outputs stand at
             their own step either way.
+        batch_major: List of tensors of shape `(batch, timesteps, width)`, whose slices
+            come after those of the sequences: to read a step here and there costs less
+            than to transpose all of them before.
 
     Returns:
         The last carry, and a list of the outputs, `(timesteps, batch, width)` each.
@@ -50,7 +53,9 @@ def scan(step, carry, sequences, widths, reverse=False):
         """`size` steps written out, the first of them (in time or back) at `start`."""
         for i in range(size):
             place = timesteps - 1 - start - i if reverse else start + i
-            carry, outputs = step(carry, [tf.gather(s, place) for s in sequences])
+            slices = [tf.gather(s, place) for s in sequences]
+            slices += [tf.gather(s, place, axis=1) for s in batch_major]
+            carry, outputs = step(carry, slices)
             arrays = [a.write(place, o) for a, o in zip(arrays, outputs)]
         return carry, arrays
 

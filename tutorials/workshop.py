@@ -1,0 +1,357 @@
+"""What the tutorials share: options, errors, safe files, resuming, the look of plots.
+
+A tutorial is a script with a `main(argv=None)`, decorated with `tells_mistakes`, which
+`start(main)` runs. What the user got wrong it reports with `raise Mistake("...")`: one
+line on stderr, exit code 2.
+"""
+
+import argparse
+import contextlib
+import csv
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Sends what native code writes to stderr to nowhere."""
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+# TensorFlow prints lines about its own start, some of which no setting turns off. Who
+# sets the variable wants to see them.
+if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    import keras
+else:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with _quiet():
+        import keras
+
+import matplotlib  # noqa: E402
+import matplotlib.pyplot  # noqa: E402
+
+matplotlib.use("Agg")  # files, not windows
+
+
+# ---------------------------------------------------------------- options and errors
+
+
+class Mistake(Exception):
+    """Something that the user has to put right, told in one line."""
+
+
+class Options(argparse.ArgumentParser):
+    """The command line of a tutorial: its own options come after the common ones."""
+
+    def __init__(self, description, output):
+        super().__init__(
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.add_argument(
+            "--output", type=Path, default=output, metavar="DIR", help="where to write"
+        )
+        self.add_argument(
+            "--resume",
+            action="store_true",
+            help="go on with the run in DIR that was interrupted",
+        )
+        self.add_argument("--seed", type=natural, default=1, help="of all randomness")
+        self.add_argument(
+            "--quick",
+            action="store_true",
+            help="a small network and little data, to see that everything works",
+        )
+
+    def error(self, message):
+        raise Mistake(message)
+
+    def parse(self, argv, quick):
+        """The options, where `--quick` puts the defaults `quick` in the usual's place."""
+        options = self.parse_args(argv)
+        if options.quick:
+            self.set_defaults(**quick)
+            options = self.parse_args(argv)
+        return options
+
+
+def _whole(text, least):
+    with contextlib.suppress(ValueError):
+        if int(text) >= least:
+            return int(text)
+    raise argparse.ArgumentTypeError(
+        f"must be a whole number, {least} or more, not {text!r}"
+    )
+
+
+def natural(text):
+    """The type of an option that is 0, 1, 2, ..."""
+    return _whole(text, 0)
+
+
+def positive(text):
+    """The type of an option that is 1, 2, 3, ..."""
+    return _whole(text, 1)
+
+
+def start(main):
+    """Runs a tutorial: as a script with its command line, in a notebook without."""
+    if "ipykernel" in sys.modules:
+        main([])
+    else:
+        sys.exit(main())
+
+
+def tells_mistakes(main):
+    """A `main` that tells a `Mistake` in one line on stderr and returns 2."""
+
+    @functools.wraps(main)
+    def told(argv=None):
+        try:
+            return main(argv) or 0
+        except Mistake as mistake:
+            print("error:", " ".join(str(mistake).split()), file=sys.stderr)
+            return 2
+
+    return told
+
+
+def need_tensorflow(what):
+    """Raises a `Mistake` unless Keras runs on TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise Mistake(
+            f"{what} needs TensorFlow, but Keras runs on {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow"
+        )
+
+
+# ------------------------------------------------------------------------ safe files
+
+
+def make_writable(folder):
+    """Makes the folder if need be. Raises a `Mistake` if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Mistake(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A path to write a file or a folder to, which then takes the place of `path`.
+
+    Whenever the writer is killed, a reader finds the old one or the new one, each of
+    them whole. (A folder is missing for the moment between two renamings: what was there
+    is then in `.old-NAME`.)
+    """
+    path = Path(path)
+    new = path.with_name(f".new-{path.name}")
+    old = path.with_name(f".old-{path.name}")
+    _remove(new)
+    try:
+        yield new
+        if path.is_dir():
+            _remove(old)
+            path.rename(old)
+        os.replace(new, path)
+    finally:
+        _remove(new)
+    _remove(old)
+
+
+def write_json(path, value):
+    """Writes the value as a JSON file, whole or not at all."""
+    with replacing(path) as new:
+        new.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+
+
+def write_csv(path, rows):
+    """Writes a list of dicts, all with the same keys, as a CSV file."""
+    with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+
+
+def versions():
+    """The versions of what a result depends on."""
+    names = ["keras", "tensorflow", "numpy", "keras-rnn"]
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+# -------------------------------------------------------------------------- resuming
+
+
+class Run:
+    """One run of a tutorial: the unfinished state of it, in `DIR/unfinished`.
+
+    The folder holds `run.json`, the options of the run, and for each network that is
+    trained a folder with its last finished epoch. It is there from the start of the run
+    to its end, so that a run that was killed can be told from one that was not.
+    """
+
+    def __init__(self, output, options, resume):
+        """Starts a run, or goes on with the one of the same options.
+
+        Args:
+            output: The folder of the results.
+            options: Dict of all that decides the result, with JSON's types.
+            resume: Boolean: whether there must be a run to go on with.
+        """
+        self.options = options
+        self.folder = output / "unfinished"
+        record = self.folder / "run.json"
+        if resume:
+            if not record.exists():
+                raise Mistake(f"--resume: there is no unfinished run in {output}")
+            before = json.loads(record.read_text("utf-8"))
+            for name in sorted(before.keys() | options.keys()):
+                if before.get(name) != options.get(name):
+                    raise Mistake(
+                        f"--resume: the run in {output} was started with {name}="
+                        f"{before.get(name)}, not {options.get(name)}"
+                    )
+        else:
+            with replacing(self.folder) as new:
+                new.mkdir()
+                (new / "run.json").write_text(json.dumps(options), "utf-8")
+
+    def train(self, name, build, batches, validation, epochs):
+        """Trains a network, from the start or from its last finished epoch.
+
+        Args:
+            name: String, what the network is called in the folder.
+            build: Function that returns the new network, compiled.
+            batches: `keras.utils.PyDataset`, with an attribute `epoch` to count them.
+            validation: The same, of the examples that choose the best epoch.
+            epochs: Integer, how many in all.
+
+        Returns:
+            The network with the weights of the epoch of the least validation loss, and
+            a list with a dict of figures for each epoch.
+        """
+        keeper = _Keeper(self.folder / name)
+        model = keeper.load() or build()
+        batches.epoch = len(keeper.history)
+        if 0 < len(keeper.history) < epochs:
+            print(f"Going on after epoch {len(keeper.history)} of {epochs}.")
+        model.fit(
+            batches,
+            validation_data=validation,
+            initial_epoch=len(keeper.history),
+            epochs=epochs,
+            shuffle=False,  # the batches are in their order already
+            callbacks=[keeper],
+        )
+        model.load_weights(keeper.newest() / "best.weights.h5")
+        return model, keeper.history
+
+    def finish(self):
+        """Removes the state: the results are written."""
+        gone = self.folder.with_name(".finished")
+        _remove(gone)
+        self.folder.rename(gone)
+        _remove(gone)
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Keeps the last finished epoch: the network, its optimizer, the best weights.
+
+    Each epoch has a folder of its own, which gets its name when all is in it. The one
+    before goes only then: there is a whole one whenever the process is killed.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.history = []
+
+    def newest(self):
+        """The folder of the last finished epoch, or `None`."""
+        return max(self.folder.glob("epoch-*"), default=None)
+
+    def load(self):
+        """The network as it was after the last finished epoch, or `None`."""
+        saved = self.newest()
+        if saved is None:
+            return None
+        self.history = json.loads((saved / "history.json").read_text("utf-8"))
+        return keras.saving.load_model(saved / "network.keras")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = {name: float(value) for name, value in logs.items()}
+        seconds = round(time.perf_counter() - self.began, 2)
+        self.history.append({"epoch": epoch + 1, **figures, "seconds": seconds})
+        before = self.newest()
+        best = min(self.history, key=lambda row: row["val_loss"])
+        with replacing(self.folder / f"epoch-{epoch + 1:04}") as new:
+            new.mkdir()
+            self.model.save(new / "network.keras")
+            if best is self.history[-1]:
+                self.model.save_weights(new / "best.weights.h5")
+            else:
+                shutil.copy(before / "best.weights.h5", new)
+            (new / "history.json").write_text(json.dumps(self.history), "utf-8")
+        if before is not None:
+            shutil.rmtree(before)
+
+
+# ----------------------------------------------------------------------------- plots
+
+# Told apart by all kinds of colour vision (Okabe and Ito's colours).
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+
+matplotlib.rcParams.update(
+    {
+        "figure.dpi": 120,
+        "figure.constrained_layout.use": True,
+        "font.size": 14,
+        "axes.titlesize": 15,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.prop_cycle": matplotlib.cycler(color=[BLUE, ORANGE, GREEN, GREY]),
+        "lines.linewidth": 2.5,
+        "legend.frameon": False,
+    }
+)
+
+
+def save_figure(figure, path):
+    """Writes a figure as a PNG file, whole or not at all."""
+    with replacing(path) as new:
+        figure.savefig(new)
+    matplotlib.pyplot.close(figure)
