@@ -104,18 +104,19 @@ class Pass:
         def recurrence(projected, *weights_and_states):
             weights = weights_and_states[: len(weights_and_states) - len(states)]
             first = list(weights_and_states[len(weights) :])
-            last, sequences, saved = forward(
-                projected, list(weights), first, masks, drops
-            )
+            arguments = projected, list(weights), first, masks, drops
+            last, sequence, saved = forward(*arguments, save=bool(training))
 
-            def gradient(d_sequence, *d_last):
+            def gradient(d_sequence, *d_last, saved=saved):
+                if not training:  # hardly ever asked for: computed again, not saved
+                    _, _, saved = forward(*arguments, save=True)
                 transposed = ops.transpose(weights[0])
                 d_first, deltas = backward(
-                    d_sequence, list(d_last), sequences, saved, transposed, masks, drops
+                    d_sequence, list(d_last), sequence, saved, transposed, masks, drops
                 )
                 # h_{t-1}^T @ d recurrent_t, summed from the second step on; then the
                 # first, whose h_{t-1} stands elsewhere.
-                h, h_0, d_recurrent = sequences[0][:-1], first[0], deltas[-1]
+                h, h_0, d_recurrent = sequence[:-1], first[0], deltas[-1]
                 if drops:
                     h, h_0 = h * drops[0], h_0 * drops[0]
                 d_kernel = ops.matmul(
@@ -126,13 +127,13 @@ class Pass:
                 d_biases = [ops.sum(d_recurrent, axis=(0, 1)) for _ in weights[1:]]
                 return deltas[0], d_kernel, *d_biases, *d_first
 
-            return (ops.transpose(sequences[0], (1, 0, 2)), *last), gradient
+            return (ops.transpose(sequence, (1, 0, 2)), *last), gradient
 
         sequence, *last = recurrence(projected, *weights, *states)
         return sequence, last
 
-    def forward(self, projected, weights, states, masks, drops):
-        """The loop forward: the last states, all states, and what is saved of each step.
+    def forward(self, projected, weights, states, masks, drops, save):
+        """The loop forward: the last states, each h_t, and what is saved of each step.
 
         Args:
             projected: Tensor of shape `(timesteps, batch, gates)`.
@@ -141,10 +142,11 @@ class Pass:
             masks: List of a boolean tensor of shape `(timesteps, batch, 1)`, or empty.
             drops: List of what recurrent dropout multiplies h_{t-1} by, a tensor of
                 shape `(batch, units)`, or empty.
+            save: Boolean: whether to save what `backward` needs beside the h_t.
 
         Returns:
-            Three lists: tensors of shape `(batch, units)`, and twice tensors of shape
-            `(timesteps, batch, units)`.
+            List of tensors of shape `(batch, units)`, tensor of shape `(timesteps,
+            batch, units)`, and list of tensors of that shape.
         """
         cell = self.cell
 
@@ -154,13 +156,13 @@ class Pass:
             new, saved = cell.step(projected, cell.recur(h_prev, weights), states)
             for mask in masks:
                 new = [ops.where(mask, n, old) for n, old in zip(new, states)]
-            return new, [*new, *saved]
+            return new, [new[0], *saved] if save else [new[0]]
 
-        widths = [cell.units] * (len(states) + cell.saved_count)
-        last, outputs = scan(step, states, [projected, *masks], widths)
-        return last, outputs[: len(states)], outputs[len(states) :]
+        widths = [cell.units] * (1 + cell.saved_count * save)
+        last, (sequence, *saved) = scan(step, states, [projected, *masks], widths)
+        return last, sequence, saved
 
-    def backward(self, d_sequence, d_last, sequences, saved, transposed, masks, drops):
+    def backward(self, d_sequence, d_last, sequence, saved, transposed, masks, drops):
         """The loop back: the gradients by the first states, and the deltas of all steps.
 
         Args:
@@ -168,7 +170,7 @@ class Pass:
                 h_t, through the output of its own step.
             d_last: List of tensors of shape `(batch, units)`: the gradients by the last
                 states.
-            sequences: All states, from `forward`.
+            sequence: Each h_t, from `forward`.
             saved: What `forward` saved.
             transposed: The recurrent kernel, transposed once for all steps.
             masks: As in `forward`.
@@ -181,8 +183,7 @@ class Pass:
         cell, count = self.cell, len(d_last)
 
         def step(d_states, slices):
-            *slices, d_h = slices
-            states, slices = slices[:count], slices[count:]
+            h, *slices, d_h = slices
             saved, masks = slices[: cell.saved_count], slices[cell.saved_count :]
             d_states = [d_states[0] + d_h, *d_states[1:]]
             d_kept = [None] * count
@@ -190,7 +191,7 @@ class Pass:
                 zeros = [ops.zeros_like(d) for d in d_states]
                 d_kept = [ops.where(mask, z, d) for d, z in zip(d_states, zeros)]
                 d_states = [ops.where(mask, d, z) for d, z in zip(d_states, zeros)]
-            deltas, d_previous = cell.adjoint(d_states, states, saved)
+            deltas, d_previous = cell.adjoint(d_states, h, saved)
             d_h_prev = ops.matmul(deltas[-1], transposed)
             if drops:
                 d_h_prev = d_h_prev * drops[0]
@@ -201,7 +202,7 @@ class Pass:
         return scan(
             step,
             d_last,
-            [*sequences, *saved, *masks],
+            [sequence, *saved, *masks],
             [transposed.shape[0]] * cell.delta_count,
             reverse=True,
             batch_major=[d_sequence],

@@ -21,7 +21,6 @@ def words_and_marks(text):
         String tensor of the same shape, to be split at white space.
 
     Example:
-
     >>> words_and_marks(tf.constant("Not bad!<br />But long.")).numpy().decode().split()
     ['not', 'bad', '!', 'but', 'long', '.']
     """

@@ -292,12 +292,12 @@ class RecurrentCell:
         """
         raise NotImplementedError
 
-    def adjoint(self, d_states, states, saved):
+    def adjoint(self, d_states, h, saved):
         """Back through `step`: from the gradients of its results to those of its terms.
 
         Args:
             d_states: List of the gradients of the loss by the new states.
-            states: List of the new states.
+            h: The new h_t.
             saved: What `step` saved.
 
         Returns:

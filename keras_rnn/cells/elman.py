@@ -79,11 +79,11 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         """h_t = activation(projected + recurrent)."""
         return [self.activation(projected + recurrent)], []
 
-    def adjoint(self, d_states, states, saved):
+    def adjoint(self, d_states, h, saved):
         """delta_t = d h_t * activation'(z_t), with z_t = projected + recurrent.
 
         The derivative is written in terms of h_t: for tanh, 1 - h_t^2.
         """
-        (d_h,), (h,) = d_states, states
+        (d_h,) = d_states
         delta = d_h * DERIVATIVES[self.activation](h)  # (batch, units)
         return [delta], [None]

@@ -86,7 +86,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         h = z * h_prev + (1 - z) * n
         return [h], [z, r, n, h_n, h_prev]
 
-    def adjoint(self, d_states, states, saved):
+    def adjoint(self, d_states, h, saved):
         """Back through the equations, from the last to the first.
 
         Write a' for the derivatives of the activations, and h_n for h_{t-1} @ R_n + c_n:

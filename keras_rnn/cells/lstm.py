@@ -58,7 +58,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     """
 
     initial_state_names = ("initial_state", "initial_carry")
-    saved_count = 5
+    saved_count = 6
 
     def step(self, projected, recurrent, states):
         """The six equations of h_t and c_t."""
@@ -67,10 +67,11 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         i, f = self.recurrent_activation(i), self.recurrent_activation(f)
         g, o = self.activation(g), self.recurrent_activation(o)
         c = f * c_prev + i * g
-        h = o * self.activation(c)
-        return [h, c], [i, f, g, o, c_prev]
+        squashed = self.activation(c)
+        h = o * squashed
+        return [h, c], [i, f, g, o, c_prev, squashed]
 
-    def adjoint(self, d_states, states, saved):
+    def adjoint(self, d_states, h, saved):
         """Back through the six equations, from the last to the first.
 
         Write a' for the derivatives of the activations. c_t is seen through h_t and
@@ -87,9 +88,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         """
         gate, activation = self.recurrent_activation, self.activation
         d_h, d_c = d_states
-        _, c = states
-        i, f, g, o, c_prev = saved
-        squashed = activation(c)
+        i, f, g, o, c_prev, squashed = saved
 
         d_o = d_h * squashed
         d_c = d_c + d_h * o * DERIVATIVES[activation](squashed)
