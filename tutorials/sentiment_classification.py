@@ -59,7 +59,6 @@ from keras import layers, ops
 
 import keras_rnn
 import keras_rnn.datasets  # registers movie_reviews
-from keras_rnn.text import words_and_marks
 
 # %% [markdown]
 # ## The choices
@@ -270,7 +269,7 @@ def read_csv(path, seed):
 def build_reader(texts, words, length):
     """A model from strings to the numbers of their first `length` words, (batch, T)."""
     vectorizer = layers.TextVectorization(
-        words, standardize=words_and_marks, output_sequence_length=length
+        words, standardize=keras_rnn.words_and_marks, output_sequence_length=length
     )
     vectorizer.adapt(tf.constant(texts))
     text = keras.Input((), dtype="string", name="text")
