@@ -104,12 +104,11 @@ class Pass:
         def recurrence(projected, *weights_and_states):
             weights = weights_and_states[: len(weights_and_states) - len(states)]
             first = list(weights_and_states[len(weights) :])
-            arguments = projected, list(weights), first, masks, drops
-            last, sequence, saved = forward(*arguments, save=bool(training))
+            last, sequence, saved = forward(
+                projected, list(weights), first, masks, drops
+            )
 
-            def gradient(d_sequence, *d_last, saved=saved):
-                if not training:  # hardly ever asked for: computed again, not saved
-                    _, _, saved = forward(*arguments, save=True)
+            def gradient(d_sequence, *d_last):
                 transposed = ops.transpose(weights[0])
                 d_first, deltas = backward(
                     d_sequence, list(d_last), sequence, saved, transposed, masks, drops
@@ -132,7 +131,7 @@ class Pass:
         sequence, *last = recurrence(projected, *weights, *states)
         return sequence, last
 
-    def forward(self, projected, weights, states, masks, drops, save):
+    def forward(self, projected, weights, states, masks, drops):
         """The loop forward: the last states, each h_t, and what is saved of each step.
 
         Args:
@@ -142,7 +141,6 @@ class Pass:
             masks: List of a boolean tensor of shape `(timesteps, batch, 1)`, or empty.
             drops: List of what recurrent dropout multiplies h_{t-1} by, a tensor of
                 shape `(batch, units)`, or empty.
-            save: Boolean: whether to save what `backward` needs beside the h_t.
 
         Returns:
             List of tensors of shape `(batch, units)`, tensor of shape `(timesteps,
@@ -156,9 +154,9 @@ class Pass:
             new, saved = cell.step(projected, cell.recur(h_prev, weights), states)
             for mask in masks:
                 new = [ops.where(mask, n, old) for n, old in zip(new, states)]
-            return new, [new[0], *saved] if save else [new[0]]
+            return new, [new[0], *saved]
 
-        widths = [cell.units] * (1 + cell.saved_count * save)
+        widths = [cell.units] * (1 + cell.saved_count)
         last, (sequence, *saved) = scan(step, states, [projected, *masks], widths)
         return last, sequence, saved
 
