@@ -5,21 +5,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "tutorials" / "sentiment_classification.py"
-sys.path.insert(0, str(SCRIPT.parent))
+from tests.tutorials.scripts import TUTORIALS, contents, python, refused, rows
 
-import sentiment_classification as tutorial  # noqa: E402
-import workshop  # noqa: E402
+# isort: split
+import sentiment_classification as tutorial
+import workshop
 
+SCRIPT = TUTORIALS / "sentiment_classification.py"
 TEXTS = [
     "A wonderful film.",
     "awful, boring, bad",
@@ -29,39 +27,6 @@ TEXTS = [
     "caf\u00e9 \U0001f3ac",
     "so " * 700,
 ]
-
-
-def python(*arguments, cwd=None, wait=True, **popen):
-    """Starts Python in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    process = subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **popen,
-    )
-    if not wait:
-        return process
-    out, error = process.communicate(timeout=300)
-    return process.returncode, out, error
-
-
-def rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def contents(folder):
-    """All files under a folder, with what is in them."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="session")
@@ -210,7 +175,13 @@ def test_mistakes(case, data, tmp_path, capsys, monkeypatch):
     options, says = BAD[case]
     (tmp_path / "model.keras").write_text("an earlier one")
     table = [] if {"--csv", "--dataset"} & set(options) else ["--csv", str(data)]
-    refused(["--output", str(tmp_path), *table, *options], says, tmp_path, capsys)
+    refused(
+        tutorial.main,
+        ["--output", str(tmp_path), *table, *options],
+        says,
+        tmp_path,
+        capsys,
+    )
 
 
 @pytest.mark.parametrize(
@@ -228,29 +199,24 @@ def test_mistakes(case, data, tmp_path, capsys, monkeypatch):
 def test_bad_tables(table, says, tmp_path, capsys):
     path = tmp_path / "table.csv"
     path.write_text(table, "utf-8")
-    refused(["--output", str(tmp_path), "--csv", str(path)], says, tmp_path, capsys)
-
-
-def refused(arguments, says, folder, capsys):
-    """Checks that the arguments give one line on stderr, code 2 and no change."""
-    before = contents(folder)
-    assert tutorial.main(arguments) == 2
-    out, error = capsys.readouterr()
-    assert error.startswith("error: ") and error.count("\n") == 1
-    assert says in error
-    assert "Epoch" not in out
-    assert contents(folder) == before
+    refused(
+        tutorial.main,
+        ["--output", str(tmp_path), "--csv", str(path)],
+        says,
+        tmp_path,
+        capsys,
+    )
 
 
 def test_output_that_cannot_be_written(data, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     arguments = ["--csv", str(data), "--output", str(tmp_path / "file" / "results")]
-    refused(arguments, "cannot write to", tmp_path, capsys)
+    refused(tutorial.main, arguments, "cannot write to", tmp_path, capsys)
 
 
 def test_nothing_to_predict_with(tmp_path, capsys):
     arguments = ["--output", str(tmp_path / "none"), "--predict", "good"]
-    refused(arguments, "no trained network", tmp_path, capsys)
+    refused(tutorial.main, arguments, "no trained network", tmp_path, capsys)
 
 
 def test_one_line_and_code_2_of_the_script(tmp_path):
@@ -261,7 +227,9 @@ def test_one_line_and_code_2_of_the_script(tmp_path):
 
 def test_other_backend(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
-    refused(["--output", str(tmp_path)], "KERAS_BACKEND", tmp_path, capsys)
+    refused(
+        tutorial.main, ["--output", str(tmp_path)], "KERAS_BACKEND", tmp_path, capsys
+    )
 
 
 def test_killed_and_resumed(data, tmp_path, capsys):
@@ -284,7 +252,7 @@ def test_killed_and_resumed(data, tmp_path, capsys):
     # With other options there is nothing of this kind to go on with.
     arguments = [str(argument) for argument in arguments]
     other = [*arguments, "--resume", "--units", "9"]
-    refused(other, "units=8, not 9", tmp_path, capsys)
+    refused(tutorial.main, other, "units=8, not 9", tmp_path, capsys)
 
     assert tutorial.main([*arguments, "--resume"]) == 0
     history = rows(tmp_path / "history.csv")
