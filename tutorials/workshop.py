@@ -57,9 +57,12 @@ class Mistake(Exception):
 
 
 class Options(argparse.ArgumentParser):
-    """The command line of a tutorial: its own options come after the common ones."""
+    """The command line of a tutorial: its own options come after the common ones.
 
-    def __init__(self, description, output):
+    There is no `--resume` with `resumes=False`, where nothing is trained for long.
+    """
+
+    def __init__(self, description, output, resumes=True):
         super().__init__(
             description=description,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -68,11 +71,12 @@ class Options(argparse.ArgumentParser):
         self.add_argument(
             "--output", type=Path, default=output, metavar="DIR", help="where to write"
         )
-        self.add_argument(
-            "--resume",
-            action="store_true",
-            help="go on with the run in DIR that was interrupted",
-        )
+        if resumes:
+            self.add_argument(
+                "--resume",
+                action="store_true",
+                help="go on with the run in DIR that was interrupted",
+            )
         self.add_argument("--seed", type=natural, default=1, help="of all randomness")
         self.add_argument(
             "--quick",
