@@ -1,0 +1,859 @@
+"""One to many: a network that writes, its own output fed back in.
+
+A `Generator` reads a character and says how likely each character of its vocabulary
+comes next. One is drawn, is written, and is what the network reads next:
+
+    y_t = softmax(h_t @ output_kernel + output_bias)      x_{t+1} ~ y_t
+
+`ConsecutiveWindows` cuts texts for truncated back-propagation through time, `windows`
+for training without a carried state, and `sample` is how one character is drawn.
+"""
+
+import operator
+import random
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells.cell import fraction, positive_integer
+from keras_rnn.rnn import RNN
+
+CHUNK = 256  # characters that one call of the compiled loop writes at most
+STREAM_CHUNK = 16  # the same for `stream`: what one waits for
+
+
+@keras.saving.register_keras_serializable("keras_rnn")
+class Generator(keras.Model):
+    """A network that predicts the next character of a text, and so can write one.
+
+        e_t = embedding[x_t]                                  x_t: a character's number
+        h_t = cell(e_t, h_{t-1})                              for each level of `cells`
+        logits_t = h_t @ output_kernel + output_bias          y_t = softmax(logits_t)
+
+    Called on token ids it returns the logits of all steps. It is trained on texts whose
+    next character is known (teacher forcing):
+
+        generator = Generator(sorted(set(text)), [ElmanCell(256), ElmanCell(256)])
+        generator.compile(
+            "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
+        x, y = windows(generator.encode(text), timesteps=100)
+        generator.fit(x, y)
+        print(generator.generate("ROMEO:", length=200, seed=1))
+
+    The loss is then the cross-entropy in nats per character. It is built when it is
+    made: it can write at once, if nonsense.
+
+    **Conditions.** With `conditions`, a text is of a class, and its class sets the state
+    before the first step: each class has its own learned first state, in each level,
+    trained by back-propagation. Train on `{"tokens": x, "conditions": ids}`, where
+    `ids` are positions in `conditions`, one for each row; write with
+    `generate(..., condition="positive")`. With a `start` character the prompt may be
+    empty: the state of the class and that one character are then all that the text is
+    made from, which is one to many.
+
+    **Truncated back-propagation through time.** Trained on `ConsecutiveWindows`, each
+    window of a row starts from the state where the window before it ended. The gradient
+    is cut there. The first window of each row, in each epoch, starts from the learned
+    first state, and trains it.
+
+    Args:
+        vocabulary: String or sequence of characters, in any order: it is kept sorted,
+            each character once, and saved with the model.
+        cells: A cell of this package, or a list of them, one for each level.
+        embedding_units: Positive integer, default 64: the size of a character's vector.
+        dropout: Number in [0, 1], default 0: the fraction of the outputs of each level
+            that is dropped in training.
+        conditions: List of different strings, the classes of texts, or `None` (default).
+            The first states of the cells then have a row for each class, and belong to
+            the generator: the cells must not be built yet.
+        start: A character of the vocabulary that each text begins with, or `None`
+            (default). The generator reads it before the prompt, which may then be
+            empty. The texts to train on must begin with it.
+        unknown: A character of the vocabulary that stands for each one that is not in
+            it, or `None` (default): such a character is an error.
+        **kwargs: The arguments of `keras.Model` (`name`, `dtype`, `trainable`).
+
+    Call arguments:
+        inputs: Integer tensor of shape `(batch, timesteps)`; or, with conditions, the
+            tuple of it and an integer tensor of shape `(batch,)`; or a dictionary with
+            `tokens`, `conditions` where there are some, and `fresh` (see
+            `ConsecutiveWindows`).
+        initial_state: As `get_initial_state` returns it. Default: the learned one.
+        return_state: Boolean, default `False`: the last states after the logits.
+        training: Boolean: whether dropout is at work.
+
+    Returns:
+        Logits, `(batch, timesteps, len(vocabulary))`; with `return_state`, a tuple of
+        them and the last states: a list for each level of tensors `(batch, units)`.
+
+    Raises:
+        ValueError: an argument is not what it must be; the message names it.
+
+    Example:
+    >>> from keras_rnn import ElmanCell
+    >>> generator = Generator("abc ", ElmanCell(8))
+    >>> generator.vocabulary, generator.encode("abba").tolist()
+    (' abc', [1, 2, 2, 1])
+    >>> tuple(generator(generator.encode("abba")[None]).shape)
+    (1, 4, 4)
+    >>> len(generator.generate("ab", length=20, seed=1))
+    20
+    """
+
+    def __init__(
+        self,
+        vocabulary,
+        cells,
+        embedding_units=64,
+        dropout=0.0,
+        conditions=None,
+        start=None,
+        unknown=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary = _sorted_characters(vocabulary)
+        self.embedding_units = positive_integer("embedding_units", embedding_units)
+        self.dropout = fraction("dropout", dropout)
+        self.conditions = _class_names(conditions)
+        self.start = self._own_character("start", start)
+        self.unknown = self._own_character("unknown", unknown)
+
+        cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
+        if not cells or not all(isinstance(cell, RecurrentCell) for cell in cells):
+            raise ValueError(
+                "`cells` must be a cell of keras_rnn, or a list of at least one. "
+                f"Received: cells={cells}"
+            )
+        if self.conditions and any(cell.built for cell in cells):
+            raise ValueError(
+                "`cells` must not be built yet where there are `conditions`: their first "
+                f"states are then the generator's. Received: cells={cells}"
+            )
+        count, dtype = len(self.vocabulary), self.dtype_policy
+        self.embedding = keras.layers.Embedding(count, embedding_units, dtype=dtype)
+        self.embedding.build((None, None))
+        self.drop = keras.layers.Dropout(dropout, dtype=dtype)
+        self.levels, self._class_states = [], []
+        width = embedding_units
+        for i, cell in enumerate(cells):
+            if self.conditions:
+                cell.learn_initial_state = False
+                for name in cell.initial_state_names:
+                    weight = self.add_weight(
+                        shape=(len(self.conditions), cell.units),
+                        name=f"level_{i}_{name}",
+                        initializer=cell.initial_state_initializer.clone(),
+                        regularizer=cell.initial_state_regularizer,
+                        constraint=cell.initial_state_constraint,
+                    )
+                    self._class_states.append(weight)
+            level = RNN(cell, return_sequences=True, return_state=True, dtype=dtype)
+            level.build((None, None, width))
+            self.levels.append(level)
+            width = cell.output_size
+        # Logits in full precision, where the levels compute in less.
+        self.logits = keras.layers.Dense(count, dtype=dtype.variable_dtype)
+        self.logits.build((None, None, width))
+        self.built = True
+        # Kept out of Keras's tracking: what is compiled, and what is carried from one
+        # window to the next, is not part of the model.
+        object.__setattr__(self, "_compiled", {})
+        object.__setattr__(self, "_carried", None)
+
+    def _own_character(self, name, character):
+        if character is not None and (
+            not isinstance(character, str)
+            or len(character) != 1
+            or character not in self.vocabulary
+        ):
+            raise ValueError(
+                f"`{name}` must be one character of the vocabulary, or None. "
+                f"Received: {name}={character!r}"
+            )
+        return character
+
+    def get_config(self):
+        cells = [keras.saving.serialize_keras_object(r.cell) for r in self.levels]
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "cells": cells,
+            "embedding_units": self.embedding_units,
+            "dropout": self.dropout,
+            "conditions": list(self.conditions) or None,
+            "start": self.start,
+            "unknown": self.unknown,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        cells = [
+            keras.saving.deserialize_keras_object(cell, custom_objects=custom_objects)
+            for cell in config["cells"]
+        ]
+        return cls(**{**config, "cells": cells})
+
+    # Characters and their numbers.
+
+    def encode(self, text):
+        """The numbers of the characters of a text, their positions in `vocabulary`.
+
+        Args:
+            text: String.
+
+        Returns:
+            Array of shape `(len(text),)`, int32.
+
+        Raises:
+            ValueError: a character is not in the vocabulary, and `unknown` is not set.
+        """
+        if not isinstance(text, str):
+            raise ValueError(f"`text` must be a string. Received: text={text!r}")
+        known, points = _code_points(self.vocabulary), _code_points(text)
+        ids = np.minimum(np.searchsorted(known, points), len(known) - 1)
+        strange = known[ids] != points
+        if strange.any():
+            if self.unknown is None:
+                characters = sorted(set(np.array(list(text))[strange]))
+                raise ValueError(
+                    "`text` has characters that are not in the vocabulary: "
+                    f"{', '.join(map(repr, map(str, characters)))}. Leave them out, or "
+                    "declare a replacement, as Generator(..., unknown='?')."
+                )
+            ids[strange] = self.vocabulary.index(self.unknown)
+        return ids.astype("int32")
+
+    def decode(self, ids):
+        """The text of some characters' numbers: `decode(encode(text)) == text`.
+
+        Args:
+            ids: Integers, shape `(timesteps,)`.
+
+        Returns:
+            String.
+        """
+        ids = np.asarray(ids).astype("int64")
+        if ids.ndim != 1 or (ids < 0).any() or (ids >= len(self.vocabulary)).any():
+            raise ValueError(
+                "`ids` must be a sequence of integers from 0 to "
+                f"{len(self.vocabulary) - 1}. Received: ids={ids}"
+            )
+        return "".join(self.vocabulary[i] for i in ids)
+
+    # Reading: all steps of a batch of texts.
+
+    def get_initial_state(self, batch_size, conditions=None):
+        """The learned state before the first step, once for each row of the batch.
+
+        Args:
+            batch_size: Integer or scalar integer tensor.
+            conditions: Integer tensor of shape `(batch,)`, the class of each row.
+
+        Returns:
+            A list for each level of tensors of shape `(batch, units)`.
+        """
+        if not self.conditions:
+            return [level.cell.get_initial_state(batch_size) for level in self.levels]
+        rows = iter([ops.take(w, conditions, axis=0) for w in self._class_states])
+        return [
+            [
+                ops.cast(next(rows), r.cell.compute_dtype)
+                for _ in r.cell.initial_state_names
+            ]
+            for r in self.levels
+        ]
+
+    def call(self, inputs, initial_state=None, return_state=False, training=False):
+        tokens, conditions, fresh = self._parts(inputs)
+        if initial_state is None:
+            batch = ops.shape(tokens)[0]
+            initial_state = self.get_initial_state(batch, conditions)
+            if fresh is not None:
+                initial_state = self._carry_on(initial_state, fresh)
+        outputs, states = self._read(tokens, initial_state, None, training)
+        if fresh is not None:
+            for carried, state in zip(self._carried, keras.tree.flatten(states)):
+                carried.assign(ops.cast(state, carried.dtype))
+        logits = self.logits(outputs)  # (batch, timesteps, characters)
+        return (logits, states) if return_state else logits
+
+    def _read(self, tokens, states, mask, training=False):
+        """The outputs of the last level, (batch, timesteps, units), and all states."""
+        outputs, last_states = self.embedding(tokens), []
+        for level, first in zip(self.levels, states):
+            outputs, *last = level(
+                outputs, initial_state=first, mask=mask, training=training
+            )
+            last_states.append(last)
+            outputs = self.drop(outputs, training=training)
+        return outputs, last_states
+
+    def _parts(self, inputs):
+        """The tokens, the conditions and the `fresh` flags of the inputs of a call."""
+        if isinstance(inputs, (tuple, list)):
+            inputs = dict(zip(("tokens", "conditions"), inputs))
+        elif not isinstance(inputs, dict):
+            inputs = {"tokens": inputs}
+        parts = [inputs.get(name) for name in ("tokens", "conditions", "fresh")]
+        if bool(self.conditions) != (parts[1] is not None):
+            raise ValueError(
+                "`inputs` must hold the conditions of a generator that has some, and only "
+                f"then: conditions={self.conditions}. Received: inputs={inputs}"
+            )
+        return parts
+
+    # Carrying the state from one window to the next.
+
+    @property
+    def variables(self):
+        """All variables, with the state that is carried from window to window."""
+        return [*super().variables, *(self.__dict__.get("_carried") or [])]
+
+    def fit(self, x=None, *args, **kwargs):
+        """As `keras.Model.fit`. `ConsecutiveWindows` are read in their order."""
+        self._make_room(x)
+        if isinstance(x, ConsecutiveWindows):
+            kwargs["shuffle"] = False
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """As `keras.Model.evaluate`."""
+        self._make_room(x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def _make_room(self, x):
+        """Variables for the states that `ConsecutiveWindows` carry."""
+        if not isinstance(x, ConsecutiveWindows):
+            return
+        shape = (x.batch_size,)
+        if self._carried and self._carried[0].shape[:1] == shape:
+            return
+        carried = [
+            keras.Variable(np.zeros((*shape, level.cell.units)), trainable=False)
+            for level in self.levels
+            for _ in level.cell.initial_state_names
+        ]
+        object.__setattr__(self, "_carried", carried)
+        self.train_function = self.test_function = self.predict_function = None
+
+    def _carry_on(self, first, fresh):
+        """The carried states, and the first states in the rows that start afresh."""
+        if self._carried is None:
+            raise ValueError(
+                "`fresh` is for `fit` and `evaluate` on `ConsecutiveWindows`. Elsewhere "
+                "pass `initial_state`."
+            )
+        fresh = ops.expand_dims(ops.cast(fresh, "bool"), -1)  # (batch, 1)
+        states = [
+            ops.where(fresh, a, ops.cast(b, a.dtype))
+            for a, b in zip(keras.tree.flatten(first), self._carried)
+        ]
+        return keras.tree.pack_sequence_as(first, states)
+
+    # Writing: one step after the other.
+
+    def step(self, tokens, states):
+        """One step: reads a character, and says what comes next.
+
+        Args:
+            tokens: Integer tensor of shape `(batch,)`.
+            states: As `get_initial_state` returns them.
+
+        Returns:
+            The logits, `(batch, characters)`, and the new states.
+        """
+        outputs, new = self.embedding(tokens), []
+        for level, state in zip(self.levels, states):
+            outputs, state = level.cell(outputs, state)
+            new.append(state)
+        return self.logits(outputs), new
+
+    def generate(
+        self,
+        prompt="",
+        length=200,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        stop=None,
+        seed=None,
+        condition=None,
+    ):
+        """Writes on where each prompt ends.
+
+        What is returned is what was written, without the prompt:
+        `prompt + generator.generate(prompt)` is the whole text.
+
+        The text depends on the seed, the prompt and its place in the list, and on
+        nothing else: not on the other prompts, nor on the machine or the backend (but
+        for two characters whose chances differ by a rounding error). Each step costs
+        the same, however long the text is.
+
+        Args:
+            prompt: String, or a list of strings. Empty only if the model has a `start`.
+            length: Positive integer, how many characters to write.
+            temperature: Number, at least 0, by which the logits are divided: below 1
+                the likely becomes likelier, above 1 less so. 0 always writes the
+                likeliest character.
+            top_k: Positive integer, or `None`: draws from the `top_k` likeliest only.
+            top_p: Number in (0, 1], or `None`: draws from the fewest likeliest
+                characters whose chances sum up to `top_p`, after temperature and
+                `top_k`.
+            stop: String, or a list of strings: a text ends before the first of them.
+            seed: Integer from 0 to 2**32 - 1. `None`: another text at each call, drawn
+                from Python's `random`, which `keras.utils.set_random_seed` sets.
+            condition: One of the model's `conditions`, for all prompts, or a list with
+                one for each. Needed if the model has conditions.
+
+        Returns:
+            String for a string, list of strings for a list.
+
+        Raises:
+            ValueError: an argument is not what it must be; the message names it.
+        """
+        alone = isinstance(prompt, str)
+        prompts = [prompt] if alone else list(prompt)
+        stops = _stops(stop)
+        texts = ["" for _ in prompts]
+        pieces = self._pieces(
+            prompts, length, temperature, top_k, top_p, seed, condition, CHUNK
+        )
+        for new in pieces:
+            texts = [text + piece for text, piece in zip(texts, new)]
+            if stops and all(_end(text, stops) is not None for text in texts):
+                break
+        texts = [text[: _end(text, stops)] for text in texts]
+        return texts[0] if alone else texts
+
+    def stream(
+        self,
+        prompt="",
+        length=200,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        stop=None,
+        seed=None,
+        condition=None,
+    ):
+        """Yields, character by character, what `generate` returns, as it is written.
+
+        Args and errors: those of `generate`, for one prompt.
+
+        Yields:
+            Strings of one character.
+        """
+        if not isinstance(prompt, str):
+            raise ValueError(f"`prompt` must be a string. Received: prompt={prompt!r}")
+        stops = _stops(stop)
+        pieces = self._pieces(
+            [prompt], length, temperature, top_k, top_p, seed, condition, STREAM_CHUNK
+        )
+        return _characters(pieces, stops)
+
+    def _pieces(
+        self, prompts, length, temperature, top_k, top_p, seed, condition, chunk
+    ):
+        """Checks the arguments; an iterator over what is written, a list at a time."""
+        tokens, lengths, classes = self._prompts(prompts, condition)
+        settings = _settings(temperature, top_k, top_p, len(self.vocabulary))
+        length = positive_integer("length", length)
+        seed = _seed(seed)
+
+        def pieces():
+            last, states = self._compile("begin")(tokens, lengths, classes)
+            rows = np.arange(len(prompts), dtype="uint32")[None]
+            for start in range(0, length, chunk):
+                steps = np.arange(start, start + CHUNK, dtype="uint32")[:, None]
+                count = min(chunk, length - start)
+                written, last, states = self._compile("write")(
+                    last, states, uniform(seed, rows, steps), np.int32(count), *settings
+                )
+                written = ops.convert_to_numpy(written)[:count]
+                yield [self.decode(row) for row in written.T]
+
+        return pieces()
+
+    def _prompts(self, prompts, condition):
+        """Tokens (batch, timesteps), padded, their lengths, and the classes (batch,)."""
+        if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+            raise ValueError(
+                "`prompt` must be a string, or a list of at least one. "
+                f"Received: prompt={prompts}"
+            )
+        if self.start is None and "" in prompts:
+            raise ValueError(
+                "`prompt` must not be empty, unless the model is made with a character "
+                f"to start from: Generator(..., start=...). Received: prompt={prompts}"
+            )
+        texts = [self.encode((self.start or "") + prompt) for prompt in prompts]
+        lengths = np.array([len(text) for text in texts], "int32")
+        # A power of two: few shapes, for a backend that compiles each.
+        tokens = np.zeros((len(texts), 1 << (int(lengths.max()) - 1).bit_length()))
+        for row, text in zip(tokens, texts):
+            row[: len(text)] = text
+        return tokens.astype("int32"), lengths, self._classes(condition, len(prompts))
+
+    def _classes(self, condition, count):
+        """The position in `conditions` of each of `count` rows, (batch,)."""
+        names = [condition] * count if isinstance(condition, str) else condition
+        if not self.conditions and condition is None:
+            return np.zeros(count, "int32")
+        if (
+            not isinstance(names, (list, tuple))
+            or len(names) != count
+            or not set(names) <= set(self.conditions)
+        ):
+            raise ValueError(
+                "`condition` must be one of the model's conditions, or a list with one "
+                f"for each prompt: {self.conditions}. Received: condition={condition!r}"
+            )
+        return np.array([self.conditions.index(name) for name in names], "int32")
+
+    def _begin(self, tokens, lengths, classes):
+        """Reads each prompt but for its last character: that one, and the states."""
+        batch, timesteps = ops.shape(tokens)
+        # A masked step leaves the state: each row as if it were alone.
+        mask = ops.arange(timesteps)[None] < lengths[:, None] - 1
+        states = self.get_initial_state(batch, classes)
+        _, states = self._read(tokens, states, mask)
+        last = ops.take_along_axis(tokens, lengths[:, None] - 1, axis=1)
+        return last[:, 0], states
+
+    def _write(self, last, states, uniforms, count, temperature, top_k, top_p):
+        """Writes `count` characters: (steps, batch), the last of them, the states."""
+
+        def body(k, last, states, written):
+            logits, states = self.step(last, states)
+            last = sample(logits, uniforms[k], temperature, top_k, top_p)
+            written = ops.scatter_update(written, [[k]], last[None])
+            return k + 1, last, states, written
+
+        _, last, states, written = ops.while_loop(
+            lambda k, *_: k < count,
+            body,
+            (0, last, states, ops.zeros(ops.shape(uniforms), "int32")),
+        )
+        return written, last, states
+
+    def _compile(self, name):
+        """`_begin` or `_write`, compiled once for all sizes, or as the backend can."""
+        if name not in self._compiled:
+            function = {"begin": self._begin, "write": self._write}[name]
+            self._compiled[name] = _compiled(self, function)
+        return self._compiled[name]
+
+
+def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
+    """Draws a character from each row of logits.
+
+    With the characters sorted from the likeliest, p their chances
+
+        p = softmax(logits / temperature)       of the first `top_k`
+
+    and of these the first whose p sum up to `top_p`, the one drawn is where the running
+    sum of p passes `uniforms` times the sum of all that are left.
+
+    Args:
+        logits: Tensor of shape `(batch, characters)`.
+        uniforms: Tensor of shape `(batch,)`, numbers in [0, 1).
+        temperature: Scalar, at least 0; 0 takes the likeliest.
+        top_k: Integer scalar, or `None`.
+        top_p: Scalar in (0, 1], or `None`.
+
+    Returns:
+        Integer tensor of shape `(batch,)`, int32.
+    """
+    characters = logits.shape[-1]
+    top_k = characters if top_k is None else top_k
+    top_p = 1.0 if top_p is None else top_p
+    logits, ids = ops.top_k(ops.cast(logits, "float32"), characters)
+    logits = logits - logits[:, :1]
+    logits = logits / ops.where(temperature > 0, temperature, 1.0)
+    logits = ops.where(ops.arange(characters) < top_k, logits, -np.inf)
+    p = ops.softmax(logits, axis=-1)
+    sums = ops.cumsum(p, axis=-1)
+    kept = ops.logical_or(sums - p < top_p, ops.equal(top_p, 1.0))
+    total = ops.sum(ops.where(kept, p, 0.0), axis=-1)  # (batch,)
+    passed = ops.logical_and(kept, sums <= (uniforms * total)[:, None])
+    rank = ops.sum(ops.cast(passed, "int32"), axis=-1)
+    last = ops.sum(ops.cast(kept, "int32"), axis=-1) - 1
+    rank = ops.where(temperature > 0, ops.minimum(rank, last), 0)
+    chosen = ops.take_along_axis(ids, rank[:, None], axis=-1)
+    return ops.cast(chosen[:, 0], "int32")
+
+
+def uniform(seed, rows, steps):
+    """Random numbers that are a hash of where they stand, and so need no order.
+
+    That of a row and a step is the same whatever else is drawn, on every backend, and in
+    an exported graph. The hash is the last stage of Austin Appleby's MurmurHash3; that a
+    hash of a counter makes good random numbers: John K. Salmon et al., 2011, Parallel
+    random numbers: as easy as 1, 2, 3.
+
+    Args:
+        seed: Unsigned 32-bit integer, as an array or a tensor of TensorFlow, as are
+        rows: the numbers of the rows, and
+        steps: the numbers of the steps, which broadcast with them.
+
+    Returns:
+        Numbers in [0, 1), multiples of 2**-23, float32.
+    """
+
+    def mix(x):
+        x = x + np.uint32(0x9E3779B9)
+        x = (x ^ x // np.uint32(1 << 16)) * np.uint32(0x85EBCA6B)
+        x = (x ^ x // np.uint32(1 << 13)) * np.uint32(0xC2B2AE35)
+        return x ^ x // np.uint32(1 << 16)
+
+    bits = mix(mix(mix(seed) ^ mix(rows)) ^ mix(steps)) // np.uint32(1 << 9)
+    return ops.cast(bits, "float32") * 2.0**-23
+
+
+def windows(tokens, timesteps):
+    """Cuts a text into windows, each of which is an example of its own.
+
+    Args:
+        tokens: Integers of shape `(n,)`, from `Generator.encode`.
+        timesteps: Positive integer, the length of a window.
+
+    Returns:
+        `x` and `y`, arrays of shape `((n - 1) // timesteps, timesteps)`: `y` is one
+        character further. What does not fill a window is left out.
+
+    Raises:
+        ValueError: `timesteps` is not a positive integer, or there is no whole window.
+
+    Example:
+    >>> x, y = windows(numpy.arange(8), timesteps=3)
+    >>> x.tolist(), y.tolist()
+    ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
+    """
+    timesteps = positive_integer("timesteps", timesteps)
+    tokens = np.asarray(tokens)
+    count = (tokens.size - 1) // timesteps
+    if tokens.ndim != 1 or count < 1:
+        raise ValueError(
+            f"`tokens` must be the numbers of more than timesteps={timesteps} "
+            f"characters in a row. Received: tokens.shape={tokens.shape}"
+        )
+    cut = count * timesteps
+    x, y = tokens[:cut], tokens[1 : cut + 1]
+    return x.reshape(count, timesteps), y.reshape(count, timesteps)
+
+
+class ConsecutiveWindows(keras.utils.PyDataset):
+    """Windows of texts, in order: a row goes on where it stopped in the batch before.
+
+    It is what `Generator.fit` needs for truncated back-propagation through time. Batch
+    b is `({"tokens": x, "fresh": fresh}, y)`, with x and y of shape `(batch, timesteps)`
+    and `fresh`, `(batch,)`, true in the rows that start a text: they start from the
+    learned first state, the others from where batch b - 1 left them.
+
+    One long text is cut into `batch_size` pieces of equal length, one for each row. Of
+    a list of texts, each row reads one after the other; where a text does not fill its
+    last window y is -1, which the loss must leave out
+    (`SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)`).
+
+    Args:
+        texts: Integers of shape `(n,)`, from `Generator.encode`, or a list of such.
+        batch_size: Positive integer.
+        timesteps: Positive integer, the length of a window.
+        conditions: Integers, the class of each text of the list, or `None`.
+        seed: Integer: the texts of a list come in another order in each epoch. `None`
+            (default): in the order given.
+
+    Raises:
+        ValueError: an argument is not what it must be; the message names it.
+
+    Example:
+    >>> batches = ConsecutiveWindows(numpy.arange(13), batch_size=2, timesteps=3)
+    >>> for inputs, y in (batches[0], batches[1]):
+    ...     print(inputs["tokens"].tolist(), inputs["fresh"].tolist(), y.tolist())
+    [[0, 1, 2], [6, 7, 8]] [True, True] [[1, 2, 3], [7, 8, 9]]
+    [[3, 4, 5], [9, 10, 11]] [False, False] [[4, 5, 6], [10, 11, 12]]
+    """
+
+    def __init__(self, texts, batch_size, timesteps, conditions=None, seed=None):
+        super().__init__()
+        self.batch_size = positive_integer("batch_size", batch_size)
+        self.timesteps = positive_integer("timesteps", timesteps)
+        self.seed, self.epoch = seed, 0
+        if not isinstance(texts, (list, tuple)):
+            x, y = windows(texts, timesteps)
+            if len(x) < batch_size:
+                raise ValueError(
+                    f"`texts` must fill a window of {timesteps} for each of the "
+                    f"{batch_size} rows. Received: a text of {np.size(texts)} characters"
+                )
+            cut = len(x) // batch_size * batch_size
+            whole = np.asarray(texts)[: cut * timesteps + 1]
+            size = len(whole) // batch_size
+            texts = [whole[i * size : (i + 1) * size + 1] for i in range(batch_size)]
+            self.seed = None
+        self.texts = [np.asarray(text) for text in texts]
+        self.conditions = None if conditions is None else np.asarray(conditions)
+        if any(text.ndim != 1 or text.size < 2 for text in self.texts):
+            raise ValueError("`texts` must be of at least two characters each.")
+        if conditions is not None and self.conditions.shape != (len(self.texts),):
+            raise ValueError(
+                f"`conditions` must hold one number for each of {len(self.texts)} texts. "
+                f"Received: conditions.shape={self.conditions.shape}"
+            )
+        self._lay_out()
+
+    def _lay_out(self):
+        """For each row the texts and windows that it reads, the shortest row first."""
+        order = np.arange(len(self.texts))
+        if self.seed is not None:
+            np.random.default_rng((self.seed, self.epoch)).shuffle(order)
+        self._rows = [[] for _ in range(self.batch_size)]
+        for text in order:
+            row = min(self._rows, key=len)
+            steps = range(0, len(self.texts[text]) - 1, self.timesteps)
+            row += [(text, start) for start in steps]
+        self._laid_out = self.epoch
+
+    def __len__(self):
+        return max(len(row) for row in self._rows)
+
+    def __getitem__(self, index):
+        if self._laid_out != self.epoch:
+            self._lay_out()
+        shape = (self.batch_size, self.timesteps)
+        x, y = np.zeros(shape, "int32"), np.full(shape, -1, "int32")
+        fresh = np.ones(self.batch_size, bool)
+        conditions = np.zeros(self.batch_size, "int32")
+        for i, row in enumerate(self._rows):
+            if index < len(row):
+                text, start = row[index]
+                piece = self.texts[text][start : start + self.timesteps + 1]
+                x[i, : len(piece) - 1], y[i, : len(piece) - 1] = piece[:-1], piece[1:]
+                fresh[i] = start == 0
+                if self.conditions is not None:
+                    conditions[i] = self.conditions[text]
+        inputs = {"tokens": x, "fresh": fresh}
+        if self.conditions is not None:
+            inputs["conditions"] = conditions
+        return inputs, y
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+
+def _compiled(model, function):
+    """A function of tensors, compiled as the backend does it, without gradients."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, reduce_retracing=True)
+    if backend == "jax":
+        import jax
+
+        @jax.jit
+        def pure(values, *args):
+            with keras.StatelessScope(zip(model.variables, values)):
+                return function(*args)
+
+        return lambda *args: pure([v.value for v in model.variables], *args)
+    if backend == "torch":
+        import torch
+
+        return torch.no_grad()(function)
+    return function
+
+
+def _sorted_characters(vocabulary):
+    characters = list(vocabulary)
+    if not characters or not all(
+        isinstance(c, str) and len(c) == 1 and not "\ud800" <= c <= "\udfff"
+        for c in characters
+    ):
+        raise ValueError(
+            "`vocabulary` must be a string, or a sequence of single characters, at least "
+            f"one. Received: vocabulary={vocabulary!r}"
+        )
+    return "".join(sorted(set(characters)))
+
+
+def _class_names(conditions):
+    names = [] if conditions is None else list(conditions)
+    if (
+        (conditions is not None and not names)
+        or isinstance(conditions, str)
+        or len(set(names)) < len(names)
+        or not all(isinstance(name, str) and name for name in names)
+    ):
+        raise ValueError(
+            "`conditions` must be a list of different names, at least one, or None. "
+            f"Received: conditions={conditions!r}"
+        )
+    return tuple(names)
+
+
+def _code_points(text):
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _settings(temperature, top_k, top_p, characters):
+    """Temperature, `top_k` and `top_p` as arrays, checked, with nothing left out."""
+    if isinstance(temperature, bool) or not 0 <= temperature < np.inf:
+        raise ValueError(
+            "`temperature` must be a number, at least 0. "
+            f"Received: temperature={temperature}"
+        )
+    top_k = characters if top_k is None else positive_integer("top_k", top_k)
+    top_p = 1.0 if top_p is None else top_p
+    if not 0 < top_p <= 1:
+        raise ValueError(
+            f"`top_p` must be a number above 0, at most 1. Received: top_p={top_p}"
+        )
+    return np.float32(temperature), np.int32(min(top_k, characters)), np.float32(top_p)
+
+
+def _seed(seed):
+    if seed is None:
+        seed = random.getrandbits(32)
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**32 or isinstance(seed, bool):
+        raise ValueError(
+            f"`seed` must be an integer from 0 to 2**32 - 1. Received: seed={seed!r}"
+        )
+    return np.full((1, 1), number, "uint32")
+
+
+def _stops(stop):
+    stops = [] if stop is None else [stop] if isinstance(stop, str) else list(stop)
+    if not all(isinstance(each, str) and each for each in stops):
+        raise ValueError(
+            "`stop` must be a string of at least one character, or a list of such. "
+            f"Received: stop={stop!r}"
+        )
+    return stops
+
+
+def _end(text, stops):
+    """Where the first of the stops begins in the text, or `None`."""
+    return min((text.find(stop) for stop in stops if stop in text), default=None)
+
+
+def _characters(pieces, stops):
+    """The characters of the pieces of one text, up to the first of the stops."""
+    text, told = "", 0
+    held = max(map(len, stops), default=1) - 1  # it may be the start of a stop
+    for (piece,) in pieces:
+        text += piece
+        end = _end(text, stops)
+        yield from text[told : len(text) - held if end is None else end]
+        if end is not None:
+            return
+        told = max(told, len(text) - held)
+    yield from text[told:]
