@@ -10,7 +10,9 @@ for training without a carried state, and `sample` is how one character is drawn
 """
 
 import operator
+import pathlib
 import random
+import tempfile
 
 import keras
 import numpy as np
@@ -274,23 +276,44 @@ class Generator(keras.Model):
             initial_state = self.get_initial_state(batch, conditions)
             if fresh is not None:
                 initial_state = self._carry_on(initial_state, fresh)
-        outputs, states = self._read(tokens, initial_state, None, training)
+        outputs, states = self._read(tokens, initial_state, training=training)
         if fresh is not None:
             for carried, state in zip(self._carried, keras.tree.flatten(states)):
                 carried.assign(ops.cast(state, carried.dtype))
-        logits = self.logits(outputs)  # (batch, timesteps, characters)
+        logits = self.logits(outputs[-1])  # (batch, timesteps, characters)
         return (logits, states) if return_state else logits
 
-    def _read(self, tokens, states, mask, training=False):
-        """The outputs of the last level, (batch, timesteps, units), and all states."""
-        outputs, last_states = self.embedding(tokens), []
+    def _read(self, tokens, states, mask=None, training=False):
+        """What each level puts out, tensors (batch, timesteps, units), and all states."""
+        sequence, outputs, last_states = self.embedding(tokens), [], []
         for level, first in zip(self.levels, states):
-            outputs, *last = level(
-                outputs, initial_state=first, mask=mask, training=training
+            sequence, *last = level(
+                sequence, initial_state=first, mask=mask, training=training
             )
+            sequence = self.drop(sequence, training=training)
+            outputs.append(sequence)
             last_states.append(last)
-            outputs = self.drop(outputs, training=training)
         return outputs, last_states
+
+    def read(self, text, condition=None):
+        """What the network expects, and what it remembers, after each character.
+
+        Args:
+            text: String. A `start` character is read before it.
+            condition: One of the model's `conditions`, if it has some.
+
+        Returns:
+            The chances of the next character, an array of shape `(characters read,
+            len(vocabulary))`, and a list with the outputs of each level, h_t, arrays of
+            shape `(characters read, units)`.
+        """
+        tokens, _, classes = self._prompts([text], condition)
+        tokens = tokens[:, : len((self.start or "") + text)]
+        outputs, _ = self._read(tokens, self.get_initial_state(1, classes))
+        chances = ops.softmax(ops.cast(self.logits(outputs[-1]), "float32"))
+        return ops.convert_to_numpy(chances)[0], [
+            ops.convert_to_numpy(ops.cast(each, "float32"))[0] for each in outputs
+        ]
 
     def _parts(self, inputs):
         """The tokens, the conditions and the `fresh` flags of the inputs of a call."""
@@ -526,10 +549,13 @@ class Generator(keras.Model):
 
     def _write(self, last, states, uniforms, count, temperature, top_k, top_p):
         """Writes `count` characters: (steps, batch), the last of them, the states."""
+        uniforms, *cut = _prepare(
+            uniforms, len(self.vocabulary), temperature, top_k, top_p
+        )
 
         def body(k, last, states, written):
             logits, states = self.step(last, states)
-            last = sample(logits, uniforms[k], temperature, top_k, top_p)
+            last = _draw(logits, uniforms[k], *cut)
             written = ops.scatter_update(written, [[k]], last[None])
             return k + 1, last, states, written
 
@@ -543,9 +569,75 @@ class Generator(keras.Model):
     def _compile(self, name):
         """`_begin` or `_write`, compiled once for all sizes, or as the backend can."""
         if name not in self._compiled:
-            function = {"begin": self._begin, "write": self._write}[name]
-            self._compiled[name] = _compiled(self, function)
+            states = [
+                [
+                    ((None, cell.units), cell.compute_dtype)
+                    for _ in cell.initial_state_names
+                ]
+                for cell in (level.cell for level in self.levels)
+            ]
+            ids, number = ((None,), "int32"), ((), "float32")
+            function, arguments = {
+                "begin": (self._begin, [((None, None), "int32"), ids, ids]),
+                "write": (
+                    self._write,
+                    [ids, states, ((CHUNK, None), "float32"), ((), "int32")]
+                    + [number, ((), "int32"), number],
+                ),
+            }[name]
+            self._compiled[name] = _compiled(self, function, arguments)
         return self._compiled[name]
+
+    def export(self, path):
+        """Writes a TensorFlow SavedModel that writes texts, with the loop inside.
+
+        It is for a program that has TensorFlow and nothing else:
+
+            writer = tf.saved_model.load(path).signatures
+            writer["generate"](
+                prompts=tf.constant(["ROMEO:"]), length=tf.constant(200), ...
+            )["texts"]
+
+        Its signatures, strings in UTF-8, states named `level_0_state`, `level_1_state`,
+        ..., and for an LSTM `level_0_carry`, ...:
+
+        | signature | in | out |
+        |---|---|---|
+        | `generate` | `prompts` (batch,) string; `length`, `top_k` int32; `temperature` float32; `seed` int64; with conditions `condition` (batch,) string | `texts` (batch,) string |
+        | `initial_state` | `batch_size` int32, or with conditions `condition` (batch,) string | the states, (batch, units) |
+        | `step` | `character` (batch,) string; the states | `probabilities` (batch, characters) float32; the new states |
+        | `vocabulary` | | `characters` (characters,) string, in the order of the probabilities |
+
+        `generate` writes the same text as the method does for the same seed; `top_k=0`
+        takes all characters. What the method refuses it refuses, with an
+        `InvalidArgumentError`.
+
+        Args:
+            path: The folder to write, whole or not at all. A SavedModel that is there
+                is replaced.
+
+        Raises:
+            RuntimeError: Keras does not run on TensorFlow.
+            ValueError: `path` is something else than a SavedModel.
+        """
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                "`Generator.export` writes a SavedModel, which needs TensorFlow: set "
+                f"KERAS_BACKEND=tensorflow (it is {keras.backend.backend()})."
+            )
+        path = pathlib.Path(path)
+        if path.exists() and not (path / "saved_model.pb").exists():
+            raise ValueError(
+                "`path` must not exist yet, or be a SavedModel, which is replaced. "
+                f"Received: path={path}"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
+            new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+            _save(self, new)
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
 
 
 def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
@@ -568,23 +660,35 @@ def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
     Returns:
         Integer tensor of shape `(batch,)`, int32.
     """
-    characters = logits.shape[-1]
+    prepared = _prepare(uniforms, logits.shape[-1], temperature, top_k, top_p)
+    return _draw(logits, *prepared)
+
+
+def _prepare(uniforms, characters, temperature, top_k, top_p):
+    """What `_draw` needs beside the logits, worked out once for all steps."""
     top_k = characters if top_k is None else top_k
     top_p = 1.0 if top_p is None else top_p
-    logits, ids = ops.top_k(ops.cast(logits, "float32"), characters)
-    logits = logits - logits[:, :1]
-    logits = logits / ops.where(temperature > 0, temperature, 1.0)
-    logits = ops.where(ops.arange(characters) < top_k, logits, -np.inf)
-    p = ops.softmax(logits, axis=-1)
+    # 0 is always before the likeliest, whatever the scale.
+    uniforms = ops.where(temperature > 0, uniforms, 0.0)
+    scale = 1.0 / ops.maximum(ops.cast(temperature, "float32"), 1e-6)
+    ranks = ops.arange(characters)
+    penalty = ops.where(ranks < top_k, 0.0, -np.inf)  # (characters,)
+    # Running sums end at about 1: at 2 nothing is cut.
+    reach = ops.where(ops.less(top_p, 1.0), top_p, 2.0)
+    return uniforms, scale, ranks, penalty, ops.cast(reach, "float32")
+
+
+def _draw(logits, uniforms, scale, ranks, penalty, reach):
+    """One draw for each row, (batch,): the loop runs this, so it is short."""
+    logits, ids = ops.top_k(ops.cast(logits, "float32"), logits.shape[-1])
+    p = ops.softmax(logits * scale + penalty)  # (batch, characters), falling
     sums = ops.cumsum(p, axis=-1)
-    kept = ops.logical_or(sums - p < top_p, ops.equal(top_p, 1.0))
-    total = ops.sum(ops.where(kept, p, 0.0), axis=-1)  # (batch,)
-    passed = ops.logical_and(kept, sums <= (uniforms * total)[:, None])
-    rank = ops.sum(ops.cast(passed, "int32"), axis=-1)
-    last = ops.sum(ops.cast(kept, "int32"), axis=-1) - 1
-    rank = ops.where(temperature > 0, ops.minimum(rank, last), 0)
-    chosen = ops.take_along_axis(ids, rank[:, None], axis=-1)
-    return ops.cast(chosen[:, 0], "int32")
+    kept = sums - p < reach
+    total = ops.max(ops.where(kept, sums, 0.0), axis=-1, keepdims=True)
+    passed = ops.where(kept, sums, 2.0) <= ops.expand_dims(uniforms, -1) * total
+    rank = ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True)
+    chosen = ops.where(ops.equal(ranks, rank), ids, 0)
+    return ops.cast(ops.sum(chosen, axis=-1), "int32")
 
 
 def uniform(seed, rows, steps):
@@ -745,13 +849,24 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         self.epoch += 1
 
 
-def _compiled(model, function):
-    """A function of tensors, compiled as the backend does it, without gradients."""
+def _compiled(model, function, arguments):
+    """A function of tensors, compiled as the backend does it, without gradients.
+
+    Args:
+        model: The `Generator` whose variables the function uses.
+        function: Function of tensors.
+        arguments: The shape and dtype of each of them, nested as they are.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, reduce_retracing=True)
+        def spec(each):
+            if isinstance(each, list):
+                return [spec(part) for part in each]
+            return tf.TensorSpec(*each)
+
+        return tf.function(function, input_signature=spec(arguments))
     if backend == "jax":
         import jax
 
@@ -766,6 +881,127 @@ def _compiled(model, function):
 
         return torch.no_grad()(function)
     return function
+
+
+def _save(model, path):
+    """The SavedModel of `Generator.export`: TensorFlow's alone."""
+    import tensorflow as tf
+
+    points = tf.constant(_code_points(model.vocabulary).astype("int32"))
+    names = [
+        [
+            f"level_{i}_{name.removeprefix('initial_')}"
+            for name in cell.initial_state_names
+        ]
+        for i, cell in enumerate(level.cell for level in model.levels)
+    ]
+    check = tf.debugging.Assert
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+
+    def encode(texts):
+        texts = tf.strings.unicode_decode(texts, "UTF-8", errors="strict")
+        ids = tf.searchsorted(points, texts.values)
+        ids = tf.minimum(ids, len(model.vocabulary) - 1)
+        strange = tf.gather(points, ids) != texts.values
+        if model.unknown is None:
+            characters = tf.boolean_mask(texts.values, strange)
+            characters = tf.strings.unicode_encode(characters[:, None], "UTF-8")
+            message = "`prompts` has characters that are not in the vocabulary:"
+            check(~tf.reduce_any(strange), [message, characters], summarize=10)
+        else:
+            ids = tf.where(strange, model.vocabulary.index(model.unknown), ids)
+        return texts.with_values(ids)
+
+    def classes(condition):
+        if not model.conditions:
+            return None
+        found = condition[:, None] == tf.constant(model.conditions)  # (batch, classes)
+        message = f"`condition` must be one of {model.conditions}:"
+        check(tf.reduce_all(tf.reduce_any(found, 1)), [message, condition])
+        return tf.argmax(found, axis=1, output_type=tf.int32)
+
+    def by_name(states):
+        return dict(zip(sum(names, []), keras.tree.flatten(states)))
+
+    def generate(prompts, length, temperature, top_k, seed, condition=None):
+        check(length >= 1, ["`length` must be a positive integer:", length])
+        check(temperature >= 0, ["`temperature` must be at least 0:", temperature])
+        check(top_k >= 0, ["`top_k` must be a positive integer, or 0:", top_k])
+        check((seed >= 0) & (seed < 2**32), ["`seed` must be in [0, 2**32):", seed])
+        if condition is not None:
+            tf.debugging.assert_equal(
+                tf.size(condition),
+                tf.size(prompts),
+                "`condition` must have one for each of `prompts`",
+            )
+        tokens = encode(tf.strings.join([model.start or "", prompts]))
+        lengths = tf.cast(tokens.row_lengths(), tf.int32)
+        check(tf.reduce_all(lengths > 0), ["`prompts` must not be empty:", prompts])
+        last, states = model._begin(tokens.to_tensor(), lengths, classes(condition))
+        rows = tf.cast(tf.range(tf.size(prompts))[None], tf.uint32)
+        steps = tf.cast(tf.range(length)[:, None], tf.uint32)
+        uniforms = uniform(tf.cast(seed, tf.uint32), rows, steps)
+        top_k = tf.where(top_k > 0, top_k, len(model.vocabulary))
+        written, _, _ = model._write(
+            last, states, uniforms, length, temperature, top_k, 1.0
+        )
+        written = tf.gather(points, tf.transpose(written))  # (batch, length)
+        return {"texts": tf.strings.unicode_encode(written, "UTF-8")}
+
+    def initial_state(batch_size=None, condition=None):
+        if model.conditions:
+            batch_size = tf.size(condition)
+        return by_name(model.get_initial_state(batch_size, classes(condition)))
+
+    def step(character, **states):
+        tokens = encode(character)
+        tf.debugging.assert_equal(
+            tf.cast(tokens.row_lengths(), tf.int32),
+            1,
+            "`character` must be one character",
+        )
+        states = [[states[name] for name in level] for level in names]
+        logits, states = model.step(tokens.values, states)
+        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        return {"probabilities": probabilities, **by_name(states)}
+
+    def vocabulary():
+        return {"characters": tf.strings.unicode_encode(points[:, None], "UTF-8")}
+
+    def text(name):
+        return tf.TensorSpec((None,), tf.string, name)
+
+    def number(name, dtype):
+        return tf.TensorSpec((), dtype, name)
+
+    class_of_row = {"condition": text("condition")} if model.conditions else {}
+    states = {
+        name: tf.TensorSpec((None, cell.units), cell.compute_dtype, name)
+        for cell, level in zip((level.cell for level in model.levels), names)
+        for name in level
+    }
+    arguments = {
+        generate: {
+            "prompts": text("prompts"),
+            "length": number("length", tf.int32),
+            "temperature": number("temperature", tf.float32),
+            "top_k": number("top_k", tf.int32),
+            "seed": number("seed", tf.int64),
+            **class_of_row,
+        },
+        initial_state: class_of_row or {"batch_size": number("batch_size", tf.int32)},
+        step: {"character": text("character"), **states},
+        vocabulary: {},
+    }
+    tf.saved_model.save(
+        module,
+        path,
+        signatures={
+            function.__name__: tf.function(function).get_concrete_function(**specs)
+            for function, specs in arguments.items()
+        },
+    )
 
 
 def _sorted_characters(vocabulary):
