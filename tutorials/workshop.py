@@ -250,7 +250,7 @@ class Run:
                 new.mkdir()
                 (new / "run.json").write_text(json.dumps(options), "utf-8")
 
-    def train(self, name, build, batches, validation, epochs):
+    def train(self, name, build, batches, validation, epochs, callbacks=()):
         """Trains a network, from the start or from its last finished epoch.
 
         Args:
@@ -259,6 +259,7 @@ class Run:
             batches: `keras.utils.PyDataset`, with an attribute `epoch` to count them.
             validation: The same, of the examples that choose the best epoch.
             epochs: Integer, how many in all.
+            callbacks: More callbacks for `fit`.
 
         Returns:
             The network with the weights of the epoch of the least validation loss, and
@@ -275,7 +276,7 @@ class Run:
             initial_epoch=len(keeper.history),
             epochs=epochs,
             shuffle=False,  # the batches are in their order already
-            callbacks=[keeper],
+            callbacks=[keeper, *callbacks],
         )
         model.load_weights(keeper.newest() / "best.weights.h5")
         return model, keeper.history
@@ -332,6 +333,28 @@ class _Keeper(keras.callbacks.Callback):
             (new / "history.json").write_text(json.dumps(self.history), "utf-8")
         if before is not None:
             shutil.rmtree(before)
+
+
+# ---------------------------------------------------------------------------- layers
+
+
+@keras.saving.register_keras_serializable("keras_rnn_tutorials")
+class TimeDistributed(keras.layers.TimeDistributed):
+    """Applies a layer to each step of a sequence by itself, with the same weights.
+
+    All steps of a batch make one larger batch. Keras's own layer is for a known number
+    of steps: where that differs from batch to batch it returns, in a graph, as many
+    steps as there are examples (Keras 3.15).
+
+    Args:
+        layer: The layer, from `(batch, ...)` to `(batch, ...)`, without a mask.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        batch, timesteps = keras.ops.shape(inputs)[:2]
+        steps = keras.ops.reshape(inputs, (-1, *inputs.shape[2:]))
+        outputs = self.layer(steps, training=training)
+        return keras.ops.reshape(outputs, (batch, timesteps, *outputs.shape[1:]))
 
 
 # ----------------------------------------------------------------------------- plots
