@@ -1,0 +1,1029 @@
+# %% [markdown]
+# # One to many: a network that writes
+#
+# One thing goes in: "positive". A review comes out, character by character. One input,
+# many outputs: this is the *one-to-many* shape of a recurrent network.
+#
+#      positive    T         h         i              what is written
+#         |       ^ \       ^ \       ^ \
+#         |       |  \      |  \      |  \
+#         |      y_1  |    y_2  |    y_3  |            how likely each character is
+#         v       |    \    |    \    |    \
+#        h_0 --> h_1 ----> h_2 ----> h_3 ---> ...      the memory
+#                 |     \   |     \   |     \
+#                x_1     > x_2     > x_3     > ...     the character before
+#               (start)     T         h
+#
+# The input sets h_0, the memory before the first step. After that the network lives on
+# what it wrote itself: a character is drawn from y_t, and comes back as x_{t+1}.
+#
+#     h_t = tanh(x_t W_xh + h_{t-1} W_hh + b_h)
+#     y_t = softmax(h_t W_hy + b_y)                   x_{t+1} drawn from y_t
+#
+# To learn this, nothing is drawn at all. The network reads texts that people wrote, and
+# at each character it is asked for the next one, which is known (*teacher forcing*). The
+# loss is the surprise, -ln y_t[next], the mean over all characters. In nats it is what
+# Keras prints; divided by ln 2 it is in *bits per character*, how many bits a
+# compressor would need that uses this network's guesses.
+#
+# The network knows no words. It has to find out that characters make words, that
+# sentences end and quotes close, and what people say of a film they liked.
+#
+# The script downloads nothing. Its defaults take a few minutes on two CPU cores:
+#
+#     python tutorials/character_generation.py
+#     python tutorials/character_generation.py --write "The film" --condition positive
+
+# %%
+import argparse
+import dataclasses
+import hashlib
+import json
+import math
+import textwrap
+from pathlib import Path
+
+import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
+from workshop import Mistake
+
+# isort: split
+import corpora
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+import keras_rnn
+from keras_rnn.generation import ConsecutiveWindows, Generator
+
+# %% [markdown]
+# ## The choices
+#
+# Each corpus has defaults of its own. `--quick` is for trying whether all works.
+
+# %%
+CELLS = {
+    "elman": keras_rnn.ElmanCell,
+    "lstm": keras_rnn.LSTMCell,
+    "gru": keras_rnn.GRUCell,
+}
+RATES = {"elman": 2e-3, "lstm": 5e-3, "gru": 4e-3}  # the highest learning rate
+DEFAULTS = {
+    "reviews": {"cell": "gru", "units": 512, "epochs": 2, "window": 50},
+    "tiny_shakespeare": {"cell": "gru", "units": 512, "epochs": 6, "window": 64},
+    "folk_tunes": {"cell": "gru", "units": 256, "epochs": 3, "window": 64},
+    "text": {"cell": "gru", "units": 256, "epochs": 5, "window": 64},
+}
+QUICK = {"units": 32, "epochs": 2, "batch_size": 8, "length": 100}
+QUICK_PART = {"train": 60_000, "validation": 5_000, "test": 5_000}  # characters
+TEST = 200_000  # characters to test on, enough for the third digit
+
+
+@dataclasses.dataclass(kw_only=True)
+class Settings:
+    """What decides the network, beside what it learns from."""
+
+    cell: str
+    units: int
+    layers: int
+    epochs: int
+    batch_size: int
+    window: int
+    carry: bool
+    dropout: float
+    seed: int
+    embedding: int = 64  # size of a character's vector
+
+    @classmethod
+    def of(cls, options):
+        names = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: v for name, v in vars(options).items() if name in names})
+
+
+def read_options(argv):
+    """The options of the command line, checked as far as they go on their own."""
+    parser = workshop.Options(
+        "Learns to write. The defaults are those for the reviews; other texts have "
+        "others.",
+        Path("output/character_generation"),
+    )
+    parser.add_argument(
+        "--corpus",
+        choices=["reviews", "tiny_shakespeare", "folk_tunes"],
+        default="reviews",
+        help="what to learn to write",
+    )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="let tiny_shakespeare, which no package carries, be downloaded (1 MB)",
+    )
+    parser.add_argument(
+        "--text", type=Path, metavar="FILE", help="your own text instead, in UTF-8"
+    )
+    parser.add_argument("--cell", choices=CELLS, help="what remembers")
+    parser.add_argument("--units", type=workshop.positive, help="size of the memory")
+    parser.add_argument(
+        "--layers", type=workshop.positive, default=1, help="recurrent layers"
+    )
+    parser.add_argument("--epochs", type=workshop.positive, help="passes over the text")
+    parser.add_argument(
+        "--batch-size",
+        type=workshop.positive,
+        default=32,
+        help="rows that are read side by side",
+    )
+    parser.add_argument(
+        "--window",
+        type=workshop.positive,
+        help="characters that the gradient flows back over",
+    )
+    parser.add_argument(
+        "--carry",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="start a window from the state in which the one before it ended",
+    )
+    parser.add_argument(
+        "--dropout",
+        type=fraction,
+        default=0.0,
+        help="share of h_t left out in training",
+    )
+    parser.add_argument(
+        "--write", metavar="PROMPT", help="only let the network trained in DIR go on"
+    )
+    parser.add_argument(
+        "--condition", metavar="KIND", help="the kind of text to write (with --write)"
+    )
+    parser.add_argument(
+        "--length",
+        type=workshop.positive,
+        default=500,
+        help="characters to write at most",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=temperature,
+        default=0.7,
+        help="0 writes the likeliest, 1 as it learned, more is bolder",
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        metavar="DIR",
+        help="let the network that sentiment_classification.py trained in DIR judge 100 "
+        "written reviews",
+    )
+    parser.set_defaults(**DEFAULTS["reviews"])
+    options = parser.parse_args(argv)
+    parser.set_defaults(**DEFAULTS["text" if options.text else options.corpus])
+    options = parser.parse(argv, QUICK)
+    if options.condition is not None and options.write is None:
+        raise Mistake("--condition goes with --write: the network learns all kinds")
+    if options.judge is not None:
+        if options.text or options.corpus != "reviews" or options.write is not None:
+            raise Mistake("--judge goes with the corpus reviews: it judges reviews")
+        if not (options.judge / "saved_model").is_dir():
+            raise Mistake(f"--judge: there is no saved_model in {options.judge}")
+    return options
+
+
+def number(text, least, most, what):
+    """A number of the command line, from `least` to `most`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
+    return value
+
+
+def fraction(text):
+    """The type of an option that is a share."""
+    return number(text, 0.0, 0.99, "a number from 0 to 0.99")
+
+
+def temperature(text):
+    """The type of an option that is a temperature."""
+    return number(text, 0.0, 100.0, "a number from 0 to 100")
+
+
+# %% [markdown]
+# ## The texts
+#
+# The default ones are the ends of 22,000 film reviews: the last sentences, two hundred
+# characters at most, where a reviewer says what to think of the film. Each is labelled,
+# positive or negative. The test reviews are of other films than the rest.
+#
+# `corpora.py` has the other texts: `--corpus tiny_shakespeare`, `--corpus folk_tunes`
+# (music in letters: notes are A to G, a bar line is |), and `--text` takes your own.
+#
+# A network reads numbers: each character is its place in the sorted list of all of them,
+# the *vocabulary*. A review begins with a start mark and ends with an end mark, for
+# which a line break does. The start mark is the first input, x_1. The end mark is a
+# character to be learned like any other: the network learns when to stop.
+#
+# ## The yardsticks
+#
+# Is 2 bits per character good? Three yardsticks tell, on the same held-out text:
+#
+# - *Uniform*: each of V characters is as likely, a surprise of ln V. No network should
+#   do worse.
+# - *Unigram*: each character is as likely as it was common in the training text.
+# - *5-gram*: the last four characters, looked up in the training text: what came after
+#   them there, how often? This is the strongest that counting can do at little cost, and
+#   has no memory beyond those four.
+#
+# Counting has to say something about what it never saw. Interpolation by Kneser and Ney
+# takes a bit, D, off each count, and shares out what it took by the next shorter context:
+#
+#     P(c | abcd) = max(n(abcdc) - D, 0) / n(abcd)  +  D kinds(abcd) / n(abcd)  P(c | bcd)
+#
+# n counts, and kinds(abcd) is how many different characters followed. In the shorter
+# contexts it is not the occurrences of bcdc that count, but how many different
+# characters stood before it: "Francisco" is common, but only after "San". D is
+# n_1 / (n_1 + 2 n_2), with n_1 and n_2 the numbers of contexts seen once and twice.
+#
+# Source: Reinhard Kneser, Hermann Ney, 1995, Improved backing-off for m-gram language
+# modeling; and Stanley Chen, Joshua Goodman, 1999, An empirical study of smoothing
+# techniques for language modeling.
+
+
+# %%
+def n_gram(train, held_out, order, characters):
+    """The surprise of each held-out character but the first of each text, in nats.
+
+    Args:
+        train: List of arrays of numbers from 0 to `characters` - 1: the texts to count.
+        held_out: The same, of those to predict.
+        order: How many characters are looked at, the predicted one with them.
+        characters: The size of the vocabulary.
+
+    Returns:
+        Array of numbers, in the order of the characters.
+    """
+    base = characters + 1  # a context before the text starts has zeros
+    seen, asked = (runs(texts, order, base) for texts in (train, held_out))
+    levels = []
+    for n in range(order, 0, -1):  # a run of n characters is a number below base**n
+        kinds, counts = np.unique(seen, return_counts=True)
+        contexts, inverse = np.unique(kinds // base, return_inverse=True)
+        once, twice = np.sum(counts == 1), np.sum(counts == 2)
+        discount = once / (once + 2 * twice) if once else 0.0
+        run = asked % base**n
+        levels.append(
+            (
+                np.maximum(look_up(kinds, counts, run) - discount, 0),
+                look_up(contexts, np.bincount(inverse, counts), run // base),
+                look_up(contexts, np.bincount(inverse), run // base) * discount,
+            )
+        )
+        seen = kinds % base ** (n - 1)  # each kind counts once in the shorter context
+    p = np.full(len(asked), 1 / characters)
+    for count, total, taken in reversed(levels):
+        p = np.where(total > 0, (count + taken * p) / np.maximum(total, 1), p)
+    return -np.log(p)
+
+
+def runs(texts, order, base):
+    """Each run of `order` characters as one number, for all but a text's first."""
+    found = []
+    for text in texts:
+        padded = np.concatenate([np.zeros(order, "int64"), text + 1])
+        run = np.zeros(len(text), "int64")
+        for i in range(order):
+            run = run * base + padded[i + 1 : i + 1 + len(text)]
+        found.append(run[1:])
+    return np.concatenate(found)
+
+
+def look_up(keys, values, asked):
+    """The values of the keys that are asked for, 0 where there is none."""
+    at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    return np.where(keys[at] == asked, values[at], 0)
+
+
+def yardsticks(generator, corpus):
+    """The bits per character of the test texts, by each yardstick."""
+    train, test = (
+        [generator.encode(text) for text in corpus.texts[split]]
+        for split in ("train", "test")
+    )
+    size = len(generator.vocabulary)
+    return {"uniform": math.log2(size)} | {
+        name: float(np.mean(n_gram(train, test, order, size))) / math.log(2)
+        for name, order in (("unigram", 1), ("5-gram", 5))
+    }
+
+
+# %% [markdown]
+# ## The network
+#
+# A character's number becomes a vector (`Embedding`), the cell reads it, and y_t says
+# how likely each character of the vocabulary is to come next. `Generator` is these
+# three, with `fit` as any Keras model, and `generate` to write.
+#
+#     e_t = embedding[x_t]                                   (batch, T, 64)
+#     h_t = cell(e_t, h_{t-1})                               (batch, T, units)
+#     logits_t = h_t W_hy + b_y,  y_t = softmax(logits_t)    (batch, T, V)
+#
+# The one input, the kind of text, sets h_0. In the other tutorials h_0 is one learned
+# vector. Here each kind has its own, and back-propagation trains it: each review that
+# is read moves the h_0 of its label towards whatever makes such reviews less
+# surprising. Nothing tells the network later on what the label was. If it is to matter
+# at the end of a review, the network has to learn to hold on to it.
+#
+# The default cell is the GRU. Its update gate z_t can keep what is in the memory as it
+# is, which the plain cell cannot (`--cell elman` shows how far that one gets):
+#
+#     h_t = z_t h_{t-1} + (1 - z_t) h~_t
+
+
+# %%
+def build(settings, corpus, steps):
+    """The network, ready to train: the learning rate rises shortly, then falls to 0."""
+    generator = Generator(
+        corpus.characters,
+        [CELLS[settings.cell](settings.units) for _ in range(settings.layers)],
+        embedding_units=settings.embedding,
+        dropout=settings.dropout,
+        conditions=corpus.kinds or None,
+        start=corpus.start,
+    )
+    rising = max(1, steps // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, steps - rising),
+        warmup_target=RATES[settings.cell],
+        warmup_steps=rising,
+    )
+    generator.compile(
+        keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1.0),
+        # The -1 stands where a window is longer than what is left of its text.
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1),
+    )
+    return generator
+
+
+# %% [markdown]
+# ## Truncated back-propagation through time
+#
+# A play has a million characters. To carry the gradient from its end to its beginning,
+# all h_t between would have to be kept, and one step of learning would take as long as
+# reading the play. So the text is read in *windows* of some fifty characters: forward
+# through a window, back through it, a step of learning, the next window.
+#
+#     h_0 -> [x_1 ... x_50] -> h_50 -> [x_51 ... x_100] -> h_100 -> ...
+#            <- gradient  |           <- gradient    |
+#
+# The *state* is carried over from window to window, so the network reads the second
+# window with all that it knows from the first. The *gradient* is cut at the border. What
+# the network cannot learn this way is to keep something for more than a window *because*
+# it is needed there; what it keeps anyway it may use. `--no-carry` starts each window
+# from h_0 instead: compare. `--window` sets where to cut.
+#
+# A batch has 32 rows, and each row reads its own texts, one after the other. Where a
+# text begins, the row starts from the h_0 of its kind. `ConsecutiveWindows` does the
+# cutting, and marks these rows as `fresh`.
+
+
+# %%
+class SeparateWindows(ConsecutiveWindows):
+    """Windows that all start from h_0, wherever in a text they are."""
+
+    def __getitem__(self, index):
+        inputs, y = super().__getitem__(index)
+        return {**inputs, "fresh": np.ones_like(inputs["fresh"])}, y
+
+
+def cut(generator, corpus, split, batch_size, window, carry=True, seed=None):
+    """The texts of a split in windows."""
+    kind = ConsecutiveWindows if carry else SeparateWindows
+    texts = [generator.encode(text) for text in corpus.texts[split]]
+    if corpus.end is None:  # one long text: each row reads its own part
+        (text,) = texts
+        rows = min(batch_size, max(1, (len(text) - 1) // window))
+        texts = np.array_split(text, rows)
+        texts = [np.append(a, b[:1]) for a, b in zip(texts, [*texts[1:], texts[0][:0]])]
+    labels = corpus.labels and corpus.labels[split]
+    return kind(texts, batch_size, window, conditions=labels, seed=seed)
+
+
+# %% [markdown]
+# ## Watching it learn to spell
+#
+# Most of what there is to see happens in the first minutes. So after 8, 16, 32, ...
+# batches the network writes a line, and its surprise at some held-out text is measured.
+# First it learns which characters are common, then which follow which, then short
+# words, then longer ones.
+
+
+# %%
+class Progress(keras.callbacks.Callback):
+    """Writes a line after 8, 16, 32, ... batches, and measures the surprise.
+
+    What was measured is kept in a file, so that a run that is resumed has it all.
+    """
+
+    def __init__(self, corpus, path):
+        super().__init__()
+        self.path = path
+        self.part = corpus.part(validation=10_000)
+        self.kind = corpus.kinds[-1] if corpus.kinds else None
+        self.prompt = "" if corpus.start else "\n"
+
+    def on_train_begin(self, logs=None):
+        done = int(self.model.optimizer.iterations)
+        rows = json.loads(self.path.read_text("utf-8")) if self.path.exists() else []
+        self.rows = [row for row in rows if row["batches"] <= done]
+        self.batches = done
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+        if self.batches >= 8 and self.batches & (self.batches - 1) == 0:
+            self.tell()
+
+    def on_train_end(self, logs=None):
+        self.tell()
+
+    def tell(self):
+        bits = bits_per_character(self.model, self.part, "validation")
+        line = self.model.generate(
+            self.prompt, 60, temperature=0.7, seed=1, condition=self.kind
+        )
+        self.rows.append({"batches": self.batches, "bits": bits, "line": line})
+        workshop.write_json(self.path, self.rows)
+        print(f"\r{self.batches:6} batches, {bits:.2f} bits: {line!r}".ljust(88))
+
+
+def train(run, settings, corpus):
+    """Trains the network. Returns it, the figures of the epochs, and its progress."""
+    keras.utils.set_random_seed(settings.seed)
+    size = (settings.batch_size, settings.window)
+    model = build(settings, corpus, 1)  # to encode the texts
+    batches = cut(model, corpus, "train", *size, settings.carry, settings.seed)
+    validation = cut(model, corpus, "validation", *size)
+    progress = Progress(corpus, run.folder / "progress.json")
+
+    def new():
+        keras.utils.set_random_seed(settings.seed)
+        return build(settings, corpus, settings.epochs * len(batches))
+
+    generator, history = run.train(
+        "network", new, batches, validation, settings.epochs, callbacks=[progress]
+    )
+    return generator, history, progress.rows
+
+
+# %% [markdown]
+# ## How good is it?
+#
+# The surprise at each character of the held-out texts, read from their beginnings with
+# the state carried along: the network's guess for a character rests on all that came
+# before in the text.
+#
+# And what is the one input worth? The same texts are read once more with the *wrong*
+# kind. By how much they surprise more then, summed over a text, is what the network
+# gained from knowing the kind.
+
+
+# %%
+def surprises(generator, corpus, split, wrong=0, rows=64, window=100):
+    """The surprise of each character but the first of each text, in nats.
+
+    With `wrong` the kind of each text is taken to be the one so many places on.
+    """
+
+    found, states = [], None
+    batches = cut(generator, corpus, split, rows, window)
+    for inputs, y in (batches[i] for i in range(len(batches))):
+        given, kinds = inputs["tokens"], None
+        if corpus.kinds:
+            kinds = (inputs["conditions"] + wrong) % len(corpus.kinds)
+            given = {"tokens": given, "conditions": kinds}
+        first = generator.get_initial_state(len(y), kinds)
+        if states is not None:
+            fresh = tf.constant(inputs["fresh"])[:, None]  # (batch, 1)
+            first = [
+                [tf.where(fresh, a, b) for a, b in zip(*level)]
+                for level in zip(first, states)
+            ]
+        nats, states = read(generator, given, first, np.maximum(y, 0))
+        found.append(nats.numpy()[y >= 0])
+    return np.concatenate(found)
+
+
+@tf.function
+def read(generator, inputs, states, y):
+    """One batch: the surprise at each y, (batch, window), and the states after it."""
+    logits, states = generator(inputs, initial_state=states, return_state=True)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits), states
+
+
+def bits_per_character(generator, corpus, split, wrong=0):
+    """The mean surprise at the texts of a split, in bits."""
+    nats = surprises(generator, corpus, split, wrong)
+    return float(np.mean(nats)) / math.log(2)
+
+
+def gain(generator, corpus, size=50_000):
+    """How many bits more a text takes, in the mean, if its kind is told wrong."""
+    corpus = corpus.part(test=size)
+    right, wrong = (
+        float(np.sum(surprises(generator, corpus, "test", wrong))) for wrong in (0, 1)
+    )
+    return (wrong - right) / math.log(2) / len(corpus.texts["test"])
+
+
+def tell_result(bits, gained):
+    """Prints the bits per character of network and yardsticks."""
+    print("\nBits per character on the test texts (nats in brackets)")
+    for name, value in sorted(bits.items(), key=lambda item: -item[1]):
+        print(f"  {name:16} {value:6.3f}   ({value * math.log(2):.3f})")
+    if gained is not None:
+        print(
+            f"Told the wrong kind, the network takes {gained:.1f} bits more per text."
+        )
+
+
+# %% [markdown]
+# ## Writing
+#
+# A character is drawn from y_t, and fed back in. Before it is drawn, the logits are
+# divided by the *temperature*. At 1 the network writes as it learned to. Below 1 the
+# likely becomes likelier: fewer slips of the pen, less variety. At 0 it always takes
+# the likeliest, and soon goes in circles. Above 1 it becomes bold, and then drunk.
+
+
+# %%
+def write(generator, corpus, kind=None, count=1, length=500, temperature=0.7, seed=1):
+    """New texts of a kind."""
+    prompt = "" if corpus.start else "\n"
+    return generator.generate(
+        [prompt] * count,
+        length,
+        temperature=temperature,
+        stop=corpus.end,
+        seed=seed,
+        condition=kind,
+    )
+
+
+def tell_samples(generator, corpus, options):
+    """Prints texts of each kind, and of one kind at several temperatures."""
+    length = options.length
+    print(f"\nWritten at temperature {options.temperature}")
+    for kind in corpus.kinds or [None]:
+        texts = write(
+            generator, corpus, kind, 2, length, options.temperature, options.seed
+        )
+        for text in texts:
+            show(text, kind)
+    kind = corpus.kinds[-1] if corpus.kinds else None
+    print("\nThe same beginning, colder and hotter")
+    for temperature in (0, 0.5, 1.0, 1.5):
+        (text,) = write(
+            generator, corpus, kind, 1, min(length, 200), temperature, options.seed
+        )
+        show(text, f"temperature {temperature}")
+
+
+def show(text, title):
+    """Prints a text, indented, under a title."""
+    if title:
+        print(f"  {title}:")
+    for line in text.strip("\n").split("\n"):
+        print(textwrap.fill(line, 86, initial_indent="    ", subsequent_indent="    "))
+
+
+# %% [markdown]
+# `--write` asks the network of an earlier run. It writes a character at a time, at the
+# speed of reading one: a step costs the same however long the text is, since all that
+# is kept of the text is h_t.
+
+
+# %%
+def go_on(options):
+    """Prints how the network trained in the folder goes on after the prompt."""
+    path = options.output / "model.keras"
+    if not path.is_file():
+        raise Mistake(f"--write: there is no trained network in {options.output}")
+    try:
+        generator = keras.saving.load_model(path)
+        figures = json.loads((options.output / "metrics.json").read_text("utf-8"))
+        stop = figures["end"]
+    except (OSError, ValueError, KeyError) as error:
+        raise Mistake(f"--write: {path} cannot be loaded: {error}") from error
+    kinds = generator.conditions
+    if (options.condition is None) == bool(kinds):
+        known = f"one of {', '.join(kinds)}" if kinds else "nothing: it has no kinds"
+        raise Mistake(f"--condition: this network takes {known}")
+    try:
+        written = generator.stream(
+            options.write,
+            options.length,
+            temperature=options.temperature,
+            stop=stop,
+            seed=options.seed,
+            condition=options.condition,
+        )
+    except ValueError as error:
+        raise Mistake(f"--write: {error}") from error
+    print(options.write, end="")
+    for character in written:
+        print(character, end="", flush=True)
+    print()
+
+
+# %% [markdown]
+# ## Does it say what it was asked to say?
+#
+# "Positive" in, a review out. Is it positive? The network of
+# `sentiment_classification.py`, trained to tell people's reviews apart, may judge
+# (`--judge output/sentiment_classification`). It errs on people's reviews as well, most
+# of all on short ones, so it is asked about those too.
+
+
+# %%
+def judge(generator, corpus, folder, options, count=50):
+    """The share of written and of test reviews that the judge finds to be of their kind.
+
+    Args:
+        generator: The network.
+        corpus: The reviews.
+        folder: Where `sentiment_classification.py` wrote its results.
+        options: The options of the command line.
+        count: How many reviews to write of each kind.
+
+    Returns:
+        Dict of the two shares.
+    """
+    opinion = tf.saved_model.load(folder / "saved_model").signatures["serving_default"]
+
+    def agreement(texts, labels):
+        texts = [text.strip() for text in texts]
+        positive = [
+            opinion(tf.constant(texts[i : i + 100])) for i in range(0, len(texts), 100)
+        ]
+        positive = np.concatenate([next(iter(p.values())) for p in positive])
+        return float(np.mean((positive > 0.5) == labels))
+
+    written = [
+        text
+        for kind in corpus.kinds
+        for text in write(
+            generator, corpus, kind, count, options.length, options.temperature
+        )
+    ]
+    people = slice(0, 1_000)
+    result = {
+        "written": agreement(written, np.repeat([0, 1], count)),
+        "people": agreement(
+            corpus.texts["test"][people], corpus.labels["test"][people]
+        ),
+    }
+    print(
+        f"\nThe judge finds {result['written']:.0%} of {2 * count} written reviews to be "
+        f"of the kind that was\nasked for, and {result['people']:.0%} of people's reviews "
+        "to be of the kind that they are."
+    )
+    return result
+
+
+# %% [markdown]
+# ## Looking inside: what do the units count?
+#
+# A unit of h_t is a number between -1 and 1 that moves from character to character.
+# Some of them follow something that we have a word for. To find them, write down for
+# each character of some held-out texts how far it is from the start of its word, whether
+# a quote is open, what kind of text it is in, ... and correlate each of these series with
+# each unit. The unit that fits best is picked on one half of the texts. The correlation
+# that is told is that on the other half: among hundreds of units one always fits a
+# little, by luck.
+#
+# (Andrej Karpathy, Justin Johnson, Li Fei-Fei, 2015, Visualizing and understanding
+# recurrent networks, found units for quotes and line lengths; Alec Radford, Rafal
+# Jozefowicz, Ilya Sutskever, 2017, Learning to generate reviews and discovering
+# sentiment, one for the sentiment.)
+
+
+# %%
+def since(text, marks):
+    """For each character, how many have passed since one of the marks."""
+    at = np.arange(len(text))
+    is_mark = np.isin(list(text), list(marks))
+    return at - np.maximum.accumulate(np.where(is_mark, at, 0))
+
+
+def between(text, opening, closing):
+    """For each character, whether it is between two marks: 1 or 0."""
+    inside, found = False, []
+    for character in text:
+        inside = character != closing if inside else character == opening
+        found.append(inside)
+    return np.array(found, float)
+
+
+def properties(text):
+    """What can be said of each character of a text: a dict of arrays (len(text),)."""
+    letters = list(text)
+    return {
+        "characters since the text began": np.arange(len(text)),
+        "characters since the line began": since(text, "\n"),
+        "characters since the last space": since(text, " \n"),
+        "characters since the sentence began": since(text, ".!?"),
+        "characters since the bar line": since(text, "|\n"),
+        "a quote is open": between(text, '"', '"'),
+        "a bracket is open": between(text, "(", ")"),
+        "a capital letter": np.array([c.isupper() for c in letters], float),
+        "a vowel": np.isin(letters, list("aeiouAEIOU")).astype(float),
+        "a digit": np.array([c.isdigit() for c in letters], float),
+    }
+
+
+def states(generator, corpus, text, label=None, longest=200):
+    """h_t of the first level after each character of a text, (len(text), units)."""
+    kind = None if label is None else corpus.kinds[label]
+    # What comes later changes nothing, and texts of one length need one graph.
+    padded = text[corpus.start is not None :].ljust(longest, text[0])
+    _, (h, *_) = generator.read(padded, kind)
+    return h[: len(text)]
+
+
+def find_units(generator, corpus, size=20_000, length=500):
+    """For each property the unit that follows it best.
+
+    Returns:
+        Dict from the property to the unit and its correlation on other texts than those
+        on which it was picked, the best first.
+    """
+    heaps = [[], []]
+    for i, (text, label) in enumerate(pieces(corpus.part(test=size), length)):
+        told = properties(text)
+        if corpus.end is None:
+            del told["characters since the text began"]
+        for number, kind in list(enumerate(corpus.kinds))[len(corpus.kinds) == 2 :]:
+            told[f"the text is {kind}"] = np.full(len(text), float(label == number))
+        heaps[i % 2].append((told, states(generator, corpus, text, label, length)))
+    found = {}
+    for name in heaps[0][0][0]:
+        told = [np.concatenate([each[name] for each, _ in heap]) for heap in heaps]
+        h = [np.concatenate([each for _, each in heap]) for heap in heaps]
+        if all(np.ptp(values) > 0 for values in told):
+            best = int(np.argmax(np.abs(correlation(told[0], h[0]))))
+            found[name] = best, float(correlation(told[1], h[1])[best])
+    return dict(sorted(found.items(), key=lambda item: -abs(item[1][1])))
+
+
+def pieces(corpus, length):
+    """The test texts with their labels; of one long text, pieces of some length."""
+    texts = corpus.texts["test"]
+    if corpus.end is None:
+        (text,) = texts
+        texts = [text[i : i + length] for i in range(0, len(text), length)]
+    return list(
+        zip(texts, corpus.labels["test"] if corpus.kinds else [None] * len(texts))
+    )
+
+
+def correlation(values, h):
+    """The correlation of a series (steps,) with each unit (steps, units)."""
+    values = values.astype("float64")
+    values, h = values - values.mean(), h - h.mean(axis=0)
+    scale = np.sqrt(np.sum(values**2) * np.sum(h**2, axis=0))
+    return values @ h / np.maximum(scale, 1e-12)
+
+
+def tell_units(found):
+    """Prints which unit follows what."""
+    print("\nUnits of h_t that follow something (correlation on texts not searched)")
+    for name, (unit, fit) in found.items():
+        print(f"  {name:42} unit {unit:4}  {fit:+.2f}")
+
+
+def choose_text(corpus, most):
+    """A held-out text to look at, and its label: with a quote or a bracket, if any."""
+
+    def merit(piece):
+        text, _ = piece
+        marked = between(text, '"', '"') + between(text, "(", ")")
+        return len(text) <= most, text.count('"') in (0, 2), np.sum(marked), len(text)
+
+    text, label = max(pieces(corpus, most), key=merit)
+    return text[:most], label
+
+
+def draw_units(generator, corpus, found, path, count=8):
+    """A heat map of the units that follow something best, along a held-out text."""
+    text, label = choose_text(corpus, most=150)
+    h = states(generator, corpus, text, label)
+    rows = list(found.items())[:count]
+    figure, axes = plt.subplots(figsize=(19, 1.6 + 0.55 * len(rows)))
+    image = axes.imshow(
+        h[:, [unit for _, (unit, _) in rows]].T,
+        cmap="RdBu_r",  # told apart by all kinds of colour vision
+        vmin=-1,
+        vmax=1,
+        aspect="auto",
+    )
+    axes.set_yticks(
+        range(len(rows)),
+        [f"{name} ({fit:+.2f})" for name, (_, fit) in rows],
+        fontsize=11,
+    )
+    shown = [{"\n": "↵", " ": "·"}.get(character, character) for character in text]
+    axes.set_xticks(range(len(text)), shown, fontsize=8, family="monospace")
+    axes.tick_params(length=0)
+    axes.set_xlabel("the text, character by character (· is a space, ↵ a line break)")
+    axes.set_title("The unit of h_t that follows each property best (its correlation)")
+    figure.colorbar(image, label="value of the unit", pad=0.01)
+    workshop.save_figure(figure, path)
+
+
+def draw_curve(progress, bits, settings, path):
+    """A picture of the surprise at held-out text while it learns, and the yardsticks."""
+    figure, axes = plt.subplots(figsize=(11, 6.5))
+    characters = settings.batch_size * settings.window
+    read = [row["batches"] * characters for row in progress]
+    axes.semilogx(read, [row["bits"] for row in progress], "o-", label="the network")
+    for name, style in (("uniform", ":"), ("unigram", "-."), ("5-gram", "--")):
+        axes.axhline(bits[name], color=workshop.GREY, linestyle=style, label=name)
+    axes.set_xlabel("characters read")
+    axes.set_ylabel("bits per character")
+    axes.set_title("The surprise at validation text")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    workshop.save_figure(figure, path)
+
+
+# %% [markdown]
+# ## Music
+#
+# With `--corpus folk_tunes` the characters are notes, and the kinds are countries:
+#
+#     M: 6/8                      the meter
+#     L: 1/8                      the length of a note without a number
+#     K: G                        the key
+#     GBd gdB | c3 BAG |          notes; | ends a bar, a number makes a note longer
+#
+# Nobody told the network that a bar of 6/8 has six eighths. Whether it found out can be
+# measured: `music21` parses the tunes and adds up each bar. (The first and the last bar
+# are left out: they may well be short.) The same is done with people's tunes.
+
+
+# %%
+def bars(abc):
+    """The bars of a tune in ABC notation: how many, and how many of the right length."""
+    import music21  # only who wants music has to have it
+
+    tune = music21.converter.parse(f"X:1\n{abc.strip()}\n", format="abc")
+    found = list(tune.recurse().getElementsByClass("Measure"))[1:-1]
+    right = [
+        bar.duration.quarterLength == bar.barDuration.quarterLength for bar in found
+    ]
+    return len(found), sum(right)
+
+
+def count_bars(tunes):
+    """Of some tunes: the share that parses with bars, and the share of right bars."""
+    found = []
+    for abc in tunes:
+        try:
+            found.append(bars(abc))
+        except Exception:  # music21 raises whatever it meets in what is no music
+            found.append((0, 0))
+    counts, right = np.array(found).T
+    return float(np.mean(counts > 0)), float(right.sum() / max(1, counts.sum())), found
+
+
+def play(generator, corpus, options, count=20):
+    """Writes a tune of each country as ABC and as MIDI. Returns what was measured."""
+    import music21
+
+    figures = {}
+    print("\nTunes that parse, their bars of the right length, and how many are in 2/4")
+    for number, country in enumerate(corpus.kinds):
+        tunes = write(
+            generator, corpus, country, count, options.length, options.temperature,
+            options.seed,
+        )  # fmt: skip
+        texts, labels = corpus.texts["test"], corpus.labels["test"]
+        people = [t for t, label in zip(texts, labels) if label == number][:count]
+        figures[country] = {}
+        for whose, heap in (("network", tunes), ("people", people)):
+            parsed, right, found = count_bars(heap)
+            meter = float(np.mean(["M: 2/4" in tune for tune in heap])) if heap else 0.0
+            figures[country][whose] = {"parsed": parsed, "right": right, "2/4": meter}
+            print(f"  {country:12} {whose:9} {parsed:4.0%} {right:6.0%} {meter:6.0%}")
+            if whose == "network":
+                best = max(range(count), key=lambda i: (found[i][1], found[i][0]))
+        abc = f"X:1\nT: {country}, written by a network\n{tunes[best].strip()}\n"
+        path = options.output / f"tune_{country.lower()}.abc"
+        with workshop.replacing(path) as new:
+            new.write_text(abc, "utf-8")
+        if found and figures[country]["network"]["parsed"]:
+            tune = music21.converter.parse(path, format="abc")
+            with workshop.replacing(path.with_suffix(".mid")) as new:
+                tune.write("midi", new)
+    return figures
+
+
+# %% [markdown]
+# ## All of it
+#
+# First everything that can be wrong is checked, then the network is trained, then the
+# results are written: each file under another name that becomes its own when it is
+# whole.
+#
+# The network is saved twice. `model.keras` is for Keras and this package. `saved_model`
+# is for TensorFlow alone, and writes by itself, the loop is inside:
+#
+#     writer = tf.saved_model.load("saved_model").signatures["generate"]
+
+
+# %%
+@workshop.tells_mistakes
+def main(argv=None):
+    options = read_options(argv)
+    workshop.need_tensorflow("a network that is exported as a SavedModel")
+    if options.write is not None:
+        return go_on(options)
+    corpus = corpora.load(
+        options.corpus, options.seed, options.download, options.text
+    ).part(test=TEST)
+    if options.quick:
+        corpus = corpus.part(**QUICK_PART)
+    workshop.make_writable(options.output)
+    run = workshop.Run(options.output, identity(options, corpus), options.resume)
+
+    settings = Settings.of(options)
+    tell_corpus(corpus)
+    generator, history, progress = train(run, settings, corpus)
+    bits = {"network": bits_per_character(generator, corpus, "test")}
+    bits |= yardsticks(generator, corpus)
+    metrics = {"test_bits_per_character": bits, "end": corpus.end}
+    if corpus.kinds:
+        metrics["bits_gained_by_the_kind"] = gain(generator, corpus)
+    tell_result(bits, metrics.get("bits_gained_by_the_kind"))
+    tell_samples(generator, corpus, options)
+    if options.judge:
+        metrics["judged_right"] = judge(generator, corpus, options.judge, options)
+    if corpus.name == "folk_tunes":
+        metrics["tunes"] = play(generator, corpus, options)
+    found = find_units(generator, corpus)
+    tell_units(found)
+
+    metrics |= {
+        "validation_nats_per_character": min(row["val_loss"] for row in history),
+        "units": {
+            name: {"unit": u, "correlation": fit} for name, (u, fit) in found.items()
+        },
+        "seconds_per_epoch": float(np.mean([row["seconds"] for row in history])),
+        "seed": options.seed,
+        "options": run.options,
+        "versions": workshop.versions(),
+    }
+    folder = options.output
+    draw_curve(progress, bits, settings, folder / "learning_curve.png")
+    draw_units(generator, corpus, found, folder / "units.png")
+    with workshop.replacing(folder / "model.keras") as new:
+        generator.save(new)
+    generator.export(folder / "saved_model")
+    workshop.write_csv(folder / "history.csv", history)
+    workshop.write_csv(folder / "progress.csv", progress)
+    workshop.write_json(folder / "metrics.json", metrics)
+    run.finish()
+    print(f"\nThe model, its figures and the pictures are in {folder}")
+    return 0
+
+
+def tell_corpus(corpus):
+    """Prints how much there is to read, and the first text."""
+    sizes = {split: sum(map(len, texts)) for split, texts in corpus.texts.items()}
+    print(
+        f"{sizes['train']:,} characters to learn from, {sizes['validation']:,} to choose "
+        f"the epoch, {sizes['test']:,} to test;\n{len(corpus.characters)} different ones. "
+        "The first of them:"
+    )
+    kind = corpus.kinds[corpus.labels["train"][0]] if corpus.kinds else None
+    show(corpus.texts["train"][0][:300], kind)
+
+
+def identity(options, corpus):
+    """All that decides the result of a run."""
+    chosen = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(options).items()
+        if name not in ("output", "resume", "write", "condition", "download")
+    }
+    content = hashlib.sha256("\0".join(sum(corpus.texts.values(), [])).encode())
+    return {**chosen, "content": content.hexdigest()[:16]}
+
+
+if __name__ == "__main__":
+    workshop.start(main)
+
+# %% [markdown]
+# ## What it learned, and what not
