@@ -1,0 +1,154 @@
+"""The characters that a network reads and writes, each with its number."""
+
+import numpy as np
+
+
+class Vocabulary:
+    """Sorted characters, and the numbers that stand for them.
+
+    A character is one Unicode code point. Texts in which the same letter may stand in two
+    ways (an accented letter as one code point, or as a letter and an accent) are to be
+    brought to one of them before, with `unicodedata.normalize`.
+
+    Args:
+        characters: String or sequence of characters, in any order.
+        unknown: One of the characters, which stands for each one that is not among them,
+            or `None` (default): such a character is an error.
+        first: Integer, default 0: the number of the first character. The numbers below
+            are free for other use.
+        name: String, what error messages call the characters.
+
+    Raises:
+        ValueError: there is no character, one of them is not a single code point, or
+            `unknown` is not one of them.
+
+    Example:
+    >>> vocabulary = Vocabulary("hello?", unknown="?")
+    >>> vocabulary.characters
+    '?ehlo'
+    >>> vocabulary.encode("hole!").tolist()
+    [2, 4, 3, 1, 0]
+    >>> vocabulary.decode([2, 4, 3, 1, 0])
+    'hole?'
+    """
+
+    def __init__(self, characters, unknown=None, first=0, name="vocabulary"):
+        characters = list(characters)
+        if not characters or not all(
+            isinstance(c, str) and len(c) == 1 and not "\ud800" <= c <= "\udfff"
+            for c in characters
+        ):
+            raise ValueError(
+                f"`{name}` must be a string, or a sequence of single characters, at "
+                f"least one. Received: {name}={characters!r}"
+            )
+        self.characters = "".join(sorted(set(characters)))
+        if unknown is not None and (
+            not isinstance(unknown, str)
+            or len(unknown) != 1
+            or unknown not in self.characters
+        ):
+            raise ValueError(
+                f"`unknown` must be one character of the {name}, or None. "
+                f"Received: unknown={unknown!r}"
+            )
+        self.unknown = unknown
+        self.first = first
+        self.name = name
+        self._points = _code_points(self.characters)  # sorted, as the characters are
+
+    def __len__(self):
+        return len(self.characters)
+
+    def encode(self, text):
+        """The numbers of the characters of a text.
+
+        Args:
+            text: String.
+
+        Returns:
+            Array of shape `(len(text),)`, int32.
+
+        Raises:
+            ValueError: a character is not known, and there is no `unknown`.
+        """
+        if not isinstance(text, str):
+            raise ValueError(f"`text` must be a string. Received: text={text!r}")
+        points = _code_points(text)
+        places = np.searchsorted(self._points, points) % len(self)
+        strange = self._points[places] != points
+        if strange.any():
+            if self.unknown is None:
+                found = sorted({c for c, s in zip(text, strange) if s})
+                raise ValueError(
+                    f"`text` has characters that are not in the {self.name}: "
+                    f"{', '.join(map(repr, found))}. Leave them out, or declare a "
+                    "replacement, as unknown='?'."
+                )
+            places[strange] = self.characters.index(self.unknown)
+        return (places + self.first).astype("int32")
+
+    def decode(self, numbers):
+        """The text of some characters' numbers.
+
+        Args:
+            numbers: Integers, shape `(length,)`. Those below `first` are left out.
+
+        Returns:
+            String.
+        """
+        places = [int(number) - self.first for number in numbers]
+        return "".join(self.characters[place] for place in places if place >= 0)
+
+    # In an exported model strings are tensors, which are TensorFlow's own.
+
+    def encode_tensor(self, texts):
+        """`encode` in a TensorFlow graph.
+
+        Args:
+            texts: String tensor of shape `(batch,)`.
+
+        Returns:
+            Ragged integer tensor of shape `(batch, None)`. When the graph runs, a
+            character that is not known raises an `InvalidArgumentError` if there is no
+            `unknown`.
+        """
+        import tensorflow as tf
+
+        points = tf.strings.unicode_decode(
+            texts, "UTF-8", errors="strict"
+        )  # (batch, None)
+        flat = points.flat_values
+        places = tf.searchsorted(self._points, flat) % len(self)
+        strange = tf.gather(self._points, places) != flat
+        if self.unknown is None:
+            found = tf.boolean_mask(flat, strange)[:, tf.newaxis]
+            message = f"`texts` has characters that are not in the {self.name}:"
+            tf.debugging.Assert(
+                ~tf.reduce_any(strange),
+                [message, tf.strings.unicode_encode(found, "UTF-8")],
+                summarize=10,
+            )
+        else:
+            places = tf.where(strange, self.characters.index(self.unknown), places)
+        return points.with_flat_values(places + self.first)
+
+    def decode_tensor(self, numbers):
+        """`decode` in a TensorFlow graph.
+
+        Args:
+            numbers: Integer tensor of shape `(batch, length)`.
+
+        Returns:
+            String tensor of shape `(batch,)`.
+        """
+        import tensorflow as tf
+
+        kept = tf.ragged.boolean_mask(numbers, numbers >= self.first)
+        points = tf.gather(self._points, kept.flat_values - self.first)
+        return tf.strings.unicode_encode(kept.with_flat_values(points), "UTF-8")
+
+
+def _code_points(text):
+    """The code points of a string, an array (length,)."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<i4")
