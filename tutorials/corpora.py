@@ -6,6 +6,7 @@ the mark `end`, so that a network can learn where to stop.
 """
 
 import dataclasses
+import hashlib
 import re
 import unicodedata
 from importlib.resources import files
@@ -110,6 +111,7 @@ def reviews(seed, longest=200):
 def verdict(review, longest):
     """The last sentences of a review, as many as fit, in plain characters."""
     text = unicodedata.normalize("NFKD", review.replace("<br />", " "))
+    text = re.sub("[\u0300-\u036f]", "", text)  # the accents, now by themselves
     text = " ".join(re.sub(r"[^ -~]", " ", text).split())
     sentences = re.split(r"(?<=[.!?]) (?=[A-Z\"'(0-9])", text)
     kept = ""
@@ -125,7 +127,7 @@ def tiny_shakespeare(download):
     """The scenes of `tiny_shakespeare` in TensorFlow Datasets, with its own splits."""
     builder = tfds.builder("tiny_shakespeare")
     if not builder.is_prepared():
-        if not download:
+        if not (download or is_fetched(builder)):
             raise Mistake(
                 f"tiny_shakespeare is not in {builder.data_path.parent}: add --download "
                 "to fetch it (1 MB)"
@@ -140,6 +142,17 @@ def tiny_shakespeare(download):
         (example,) = builder.as_dataset(split=split)
         texts[split] = [example["text"].numpy().decode("utf-8")]
     return Corpus(name="tiny_shakespeare", texts=texts)
+
+
+def is_fetched(builder):
+    """Whether the files that the builder would download lie there already."""
+    folder = builder.data_path.parents[1] / "downloads"
+    there = {
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.glob("*.txt")
+        if path.with_name(path.name + ".INFO").exists()  # TFDS writes it last
+    }
+    return {info.checksum for info in builder.url_infos.values()} <= there
 
 
 # ---------------------------------------------------------------------------- a file

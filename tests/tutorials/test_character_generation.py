@@ -1,0 +1,555 @@
+"""The tutorial as its readers run it: a small run, what it writes, what it refuses."""
+
+import collections
+import functools
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import resource
+
+import keras_rnn
+from tests.tutorials.scripts import ROOT, TUTORIALS, contents, python, refused, rows
+
+# isort: split
+import character_generation as tutorial
+import corpora
+
+SCRIPT = TUTORIALS / "character_generation.py"
+SHAKESPEARE = ROOT.parent / "shared" / "data" / "tiny_shakespeare" / "input.txt"
+
+
+def story(sentences=400):
+    """A text that is easy to learn, and of many lines."""
+    random = np.random.default_rng(0)
+    words = [["the", "a"], ["cat", "dog", "cow"], ["sees", "has"], ["it.", 'a "bone".']]
+    lines = [" ".join(random.choice(w) for w in words) for _ in range(sentences)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory):
+    """A file with a text of one's own."""
+    path = tmp_path_factory.mktemp("text") / "story.txt"
+    path.write_text(story(), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The folder that a small run with the default reviews has written, and its output."""
+    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
+    code, out, error = python(
+        SCRIPT, "--quick", "--output", folder, cwd=folder.parents[1]
+    )
+    assert (code, error) == (0, "")
+    return folder, out
+
+
+@pytest.fixture(scope="session")
+def generator(finished):
+    return keras.saving.load_model(finished[0] / "model.keras")
+
+
+# ------------------------------------------------------------------------ a small run
+
+
+def test_files_of_a_run(finished):
+    folder, _ = finished
+    assert {path.name for path in folder.iterdir()} == {
+        "history.csv",
+        "learning_curve.png",
+        "metrics.json",
+        "model.keras",
+        "progress.csv",
+        "saved_model",
+        "units.png",
+    }
+    history, progress = rows(folder / "history.csv"), rows(folder / "progress.csv")
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    batches = [int(row["batches"]) for row in progress]
+    assert batches[:4] == [8, 16, 32, 64] and batches == sorted(set(batches))
+    bits = [float(row["bits"]) for row in progress]
+    assert bits[-1] < bits[0]
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    assert metrics["seed"] == 1 and metrics["versions"]["keras"] == keras.__version__
+
+
+def test_the_network_beats_the_unigram_even_when_small(finished):
+    folder, _ = finished
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    bits = metrics["test_bits_per_character"]
+    assert bits["5-gram"] < bits["unigram"] < bits["uniform"]
+    assert bits["network"] < bits["unigram"]
+
+
+def test_metrics_are_those_of_the_saved_model(finished, generator):
+    folder, _ = finished
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    corpus = corpora.load("reviews", 1).part(**tutorial.QUICK_PART)
+    bits = tutorial.bits_per_character(generator, corpus, "test")
+    measured = metrics["test_bits_per_character"]["network"]
+    assert bits == pytest.approx(measured, abs=1e-5)
+
+
+def test_a_sample_of_each_kind_is_shown(finished):
+    _, out = finished
+    assert out.count("  negative:\n") >= 2 and out.count("  positive:\n") >= 2
+    assert "Bits per character" in out and "correlation" in out
+
+
+def test_exported_model_writes_the_same_in_a_process_without_keras(finished, generator):
+    folder, _ = finished
+    # `import tensorflow` imports Keras by itself where it can: here it cannot.
+    code = f"""
+import sys
+sys.modules["keras"] = sys.modules["keras_rnn"] = None
+import tensorflow as tf
+model = tf.saved_model.load({str(folder / "saved_model")!r})
+texts = model.signatures["generate"](
+    prompts=tf.constant(["The film", "I "]), condition=tf.constant(["positive"] * 2),
+    length=tf.constant(40), temperature=tf.constant(0.0), top_k=tf.constant(0),
+    seed=tf.constant(1, "int64"),
+)["texts"]
+for text in texts.numpy():
+    print(repr(text.decode()))
+"""
+    status, out, error = python("-c", code)
+    assert status == 0, error
+    wanted = generator.generate(
+        ["The film", "I "], 40, temperature=0, condition="positive", seed=1
+    )
+    assert out.splitlines()[-2:] == [repr(text) for text in wanted]
+
+
+def test_write(finished, generator, capsys):
+    folder, _ = finished
+    before = contents(folder)
+    arguments = ["--output", str(folder), "--condition", "negative", "--length", "60"]
+    assert tutorial.main([*arguments, "--write", "The film"]) == 0
+    out = capsys.readouterr().out
+    assert out == "The film" + generator.generate(
+        "The film", 60, temperature=0.7, stop="\n", seed=1, condition="negative"
+    ) + "\n"  # fmt: skip
+    assert tutorial.main([*arguments, "--write", "", "--temperature", "0"]) == 0
+    assert len(capsys.readouterr().out) > 1
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "negative, positive"),
+        (["--condition", "neutral"], "negative, positive"),
+        (["--condition", "positive", "--write", "naïve"], "ï"),
+        (["--condition", "positive", "--temperature", "-1"], "--temperature"),
+        (["--condition", "positive", "--length", "0"], "--length"),
+    ],
+)
+def test_write_refuses(options, says, finished, capsys):
+    folder, _ = finished
+    arguments = ["--output", folder, "--write", "The", *options]
+    refused(tutorial.main, arguments, says, folder, capsys)
+
+
+def test_judge(finished, generator, tmp_path):
+    """A judge who likes what has an "e", and so is right as often as one can count."""
+
+    class Judge(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], "string", name="text")])
+        def opinion(self, text):
+            return {
+                "positive": tf.cast(
+                    tf.strings.regex_full_match(text, ".*e.*"), "float32"
+                )
+            }
+
+    stub = Judge()
+    tf.saved_model.save(
+        stub, str(tmp_path / "saved_model"), {"serving_default": stub.opinion}
+    )
+    options = tutorial.read_options(["--length", "40"])
+    corpus = corpora.load("reviews", 1).part(**tutorial.QUICK_PART)
+    found = tutorial.judge(generator, corpus, tmp_path, options, count=5)
+    right = 0
+    for kind in ("negative", "positive"):
+        for text in tutorial.write(generator, corpus, kind, 5, 40, 0.7):
+            right += ("e" in text) == (kind == "positive")
+    assert found["written"] == right / 10
+    people = zip(corpus.texts["test"], corpus.labels["test"])
+    assert found["people"] == np.mean(
+        [("e" in text) == label for text, label in people]
+    )
+
+
+# --------------------------------------------------------------------- other corpora
+
+
+@pytest.mark.skipif(
+    not SHAKESPEARE.is_file(), reason=f"there is no {SHAKESPEARE} to put in place"
+)
+def test_tiny_shakespeare_by_the_builder_of_tfds(tmp_path):
+    """The file lies where the builder would download it to: no flag, no network."""
+    url = tfds.builder("tiny_shakespeare", data_dir=tmp_path).url_infos
+    ((address, info),) = url.items()
+    name = resource.get_dl_fname(address, info.checksum)
+    folder = tmp_path / "data" / "downloads"
+    folder.mkdir(parents=True)
+    shutil.copy(SHAKESPEARE, folder / name)
+    (folder / f"{name}.INFO").write_text(json.dumps({"original_fname": "input.txt"}))
+    # Its defaults, but for the size: 400,000 characters once.
+    code = f"""
+import sys
+sys.path.insert(0, {str(TUTORIALS)!r})
+import character_generation as tutorial
+tutorial.QUICK_PART = {{"train": 400_000}}
+sys.exit(tutorial.main([
+    "--corpus", "tiny_shakespeare", "--quick", "--units", "128", "--epochs", "1",
+    "--batch-size", "32", "--output", {str(tmp_path / "out")!r},
+]))
+"""
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "data")}
+    environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(
+        ["python", "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "400,000 characters to learn from, 55,770 to choose" in done.stdout
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))
+    bits = metrics["test_bits_per_character"]
+    assert bits["network"] < bits["unigram"] - 1
+    assert bits["uniform"] == pytest.approx(math.log2(65))
+
+
+def test_folk_tunes(tmp_path, capsys):
+    music21 = pytest.importorskip("music21", reason="the extra [music]")
+    arguments = ["--quick", "--corpus", "folk_tunes", "--output", str(tmp_path)]
+    assert tutorial.main([*arguments, "--epochs", "1", "--length", "120"]) == 0
+    assert "Ireland" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert set(metrics["tunes"]) == set(corpora.COUNTRIES.values())
+    people = [measured["people"] for measured in metrics["tunes"].values()]
+    assert all(each["parsed"] > 0.9 and each["right"] > 0.5 for each in people)
+    for path in tmp_path.glob("*.mid"):
+        assert music21.converter.parse(path).recurse().notes
+    assert len(list(tmp_path.glob("*.abc"))) == 5
+
+
+def test_bars_are_counted():
+    pytest.importorskip("music21", reason="the extra [music]")
+    abc = "M: 3/4\nL: 1/4\nK: C\nCDE | FGA | B2 | c2A | G3 |\n"
+    assert tutorial.bars(abc) == (3, 2)  # without the first and the last
+    share, right, found = tutorial.count_bars([abc, "M: what\nK:\n[[["])
+    assert share == 0.5 and right == 2 / 3 and found[0] == (3, 2)
+
+
+def test_own_text(text, tmp_path, capsys):
+    arguments = ["--quick", "--text", str(text), "--output", str(tmp_path)]
+    options = ["--cell", "lstm", "--layers", "2", "--no-carry", "--dropout", "0.1"]
+    assert tutorial.main([*arguments, *options]) == 0
+    assert not (tmp_path / "unfinished").exists()
+    assert tutorial.main(["--output", str(tmp_path), "--write", "the c"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] != ""
+    empty = ["--output", tmp_path, "--write", ""]
+    refused(tutorial.main, empty, "--write", tmp_path, capsys)
+    kind = ["--output", tmp_path, "--write", "the", "--condition", "positive"]
+    refused(tutorial.main, kind, "no kinds", tmp_path, capsys)
+
+
+def test_own_text_is_cut_and_nothing_lost(text):
+    corpus = corpora.own_text(text)
+    parts = ["".join(corpus.texts[split]) for split in corpora.SPLITS]
+    assert "".join(parts) == story()
+    assert len(parts[0]) == pytest.approx(18 * len(parts[1]), rel=0.01)
+
+
+def test_review_ends():
+    review = "I went. It was<br /><br />long, naïvely so! Why? “Bad” film."
+    assert (
+        corpora.verdict(review, 200)
+        == "I went. It was long, naively so! Why? Bad film."
+    )
+    assert corpora.verdict(review, 20) == "Why? Bad film."
+    assert corpora.verdict(review, 3) == ""
+
+
+def test_reviews_keep_the_films_apart():
+    corpus = corpora.reviews(1)
+    texts = {split: set(corpus.texts[split]) for split in corpora.SPLITS}
+    assert all(
+        text[0] == corpus.start and text.endswith(corpus.end) and "\n" not in text[1:-1]
+        for text in corpus.texts["train"]
+    )
+    assert max(map(len, corpus.texts["train"])) <= 202
+    # What two reviews end with may be the same words: "Highly recommended."
+    assert len(texts["train"] & texts["test"]) < 0.01 * len(texts["test"])
+    for split in corpora.SPLITS:
+        assert np.mean(corpus.labels[split]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_plain_tunes():
+    tune = (
+        "1\nT: Slow Air\nM: C|\nL: 1/8\nO: China, Shaanxi\nK: Gmin\n"
+        '"Am"{cd}~A2 (Bc) | (3def g2 \\\n| a4 :|\n'
+    )
+    plain = "\nM: 2/2\nL: 1/8\nK: Gmin\nA2 Bc | (3def g2 | a4 :|\n\n"
+    assert corpora.plain_tune(tune) == (plain, "China")
+    assert corpora.plain_tune(tune.replace("C|", "none")) == ("", None)
+    assert corpora.plain_tune(tune.replace("China", "Atlantis"))[1] is None
+
+
+# ------------------------------------------------------------------------- mistakes
+
+BAD = {
+    "unknown corpus": (["--corpus", "novels"], "novels"),
+    "unknown option": (["--unit", "3"], "--unit"),
+    "missing text": (["--text", "nowhere.txt"], "nowhere.txt"),
+    "units": (["--units", "0"], "--units"),
+    "dropout": (["--dropout", "1"], "--dropout"),
+    "temperature": (["--temperature", "nan"], "--temperature"),
+    "nothing to resume": (["--resume"], "--resume"),
+    "not downloaded": (["--corpus", "tiny_shakespeare"], "--download"),
+    "a kind without --write": (["--condition", "positive"], "--write"),
+    "no judge": (["--judge", "nobody"], "nobody"),
+    "a judge of plays": (["--corpus", "tiny_shakespeare", "--judge", "."], "--judge"),
+    "nothing trained": (["--write", "The", "--condition", "positive"], "no trained"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_mistakes(case, text, tmp_path, capsys, monkeypatch):
+    empty = functools.partial(tfds.builder, data_dir=tmp_path / "none")
+    monkeypatch.setattr(corpora.tfds, "builder", empty)
+    options, says = BAD[case]
+    (tmp_path / "metrics.json").write_text("an earlier one")
+    own = [] if {"--text", "--corpus", "--judge"} & set(options) else ["--text", text]
+    refused(
+        tutorial.main, ["--output", tmp_path, *own, *options], says, tmp_path, capsys
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"too short", "at least 4000"),
+        (b"\xff\xfe\x00" * 3_000, "UTF-8"),
+        (b"", "0 char"),
+    ],
+)
+def test_bad_texts(content, says, tmp_path, capsys):
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    arguments = ["--output", tmp_path, "--text", path]
+    refused(tutorial.main, arguments, says, tmp_path, capsys)
+
+
+def test_output_that_cannot_be_written(text, tmp_path, capsys):
+    (tmp_path / "file").write_text("not a folder")
+    arguments = ["--text", text, "--output", tmp_path / "file" / "results"]
+    refused(tutorial.main, arguments, "cannot write to", tmp_path, capsys)
+
+
+def test_without_music21(tmp_path, capsys, monkeypatch):
+    def files(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(corpora, "files", files)
+    arguments = ["--output", tmp_path, "--corpus", "folk_tunes"]
+    refused(tutorial.main, arguments, "keras-rnn[music]", tmp_path, capsys)
+
+
+def test_other_backend(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    refused(tutorial.main, ["--output", tmp_path], "KERAS_BACKEND", tmp_path, capsys)
+
+
+# --------------------------------------------------------------------------- resuming
+
+
+def test_killed_and_resumed(text, tmp_path, capsys):
+    arguments = ["--quick", "--text", text, "--output", tmp_path, "--epochs", 40]
+    process = python(SCRIPT, *arguments, wait=False, stdin=subprocess.DEVNULL)
+    kept = tmp_path / "unfinished" / "network"
+    until = time.monotonic() + 200
+    while not list(kept.glob("epoch-*")):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (last,) = list(kept.glob("epoch-*"))[-1:]
+    done = json.loads((last / "history.json").read_text("utf-8"))
+    assert 1 <= len(done) < 40
+
+    # With other options there is nothing of this kind to go on with.
+    other = [*arguments, "--resume", "--units", "9"]
+    refused(tutorial.main, other, "units=32, not 9", tmp_path, capsys)
+
+    assert tutorial.main([*map(str, arguments), "--resume"]) == 0
+    history = rows(tmp_path / "history.csv")
+    assert [int(row["epoch"]) for row in history] == list(range(1, 41))
+    assert [float(row["loss"]) for row in history[: len(done)]] == [
+        row["loss"] for row in done
+    ]
+    batches = [int(row["batches"]) for row in rows(tmp_path / "progress.csv")]
+    assert batches == sorted(set(batches)) and batches[:3] == [8, 16, 32]
+    assert not (tmp_path / "unfinished").exists()
+
+
+# --------------------------------------------------------------------- the yardsticks
+
+
+def by_dictionaries(train, order, characters):
+    """Interpolated Kneser-Ney, written down from its formula: P(c | context)."""
+    first = characters  # stands before each text
+    grams = collections.Counter()
+    for text in train:
+        padded = [first] * order + list(text)
+        for i in range(order + 1, len(padded)):
+            grams[tuple(padded[i - order + 1 : i + 1])] += 1
+    tables = {order: grams}
+    for n in range(order - 1, 0, -1):  # how many different characters stood before
+        tables[n] = collections.Counter(gram[1:] for gram in tables[n + 1])
+
+    def p(context, c, n):
+        if n == 0:
+            return 1 / characters
+        context = tuple(context[len(context) - n + 1 :])
+        table = tables[n]
+        after = {gram: count for gram, count in table.items() if gram[:-1] == context}
+        shorter = p(context[1:], c, n - 1)
+        if not after:
+            return shorter
+        once = sum(count == 1 for count in table.values())
+        twice = sum(count == 2 for count in table.values())
+        d = once / (once + 2 * twice) if once else 0.0
+        total = sum(after.values())
+        count = after.get((*context, c), 0)
+        return (max(count - d, 0) + d * len(after) * shorter) / total
+
+    return lambda context, c: p([first] * order + list(context), c, order)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_n_gram_is_the_formula(order):
+    random = np.random.default_rng(order)
+    train = [random.choice(4, 30, p=[0.5, 0.3, 0.15, 0.05]) for _ in range(4)]
+    held_out = [random.integers(0, 4, 12), random.integers(0, 4, 2)]
+    nats = tutorial.n_gram(train, held_out, order, 4)
+    p = by_dictionaries(train, order, 4)
+    wanted = [-math.log(p(t[:i], t[i])) for t in held_out for i in range(1, len(t))]
+    np.testing.assert_allclose(nats, wanted, rtol=1e-9)
+    for context in held_out:
+        total = sum(
+            np.exp(-tutorial.n_gram(train, [np.append(context, c)], order, 4)[-1])
+            for c in range(4)
+        )
+        assert total == pytest.approx(1.0)
+
+
+# ------------------------------------------------------------------------ the surprise
+
+
+@pytest.fixture(scope="module")
+def small():
+    """An untrained network over short texts of two kinds, and its corpus."""
+    texts = ["\nabca\n", "\nbb\n", "\n" + "acb" * 40 + "\n", "\nc\n"]
+    corpus = corpora.Corpus(
+        name="small",
+        texts={split: texts for split in corpora.SPLITS},
+        labels={split: np.array([0, 1, 1, 0]) for split in corpora.SPLITS},
+        kinds=("low", "high"),
+        start="\n",
+        end="\n",
+    )
+    network = keras_rnn.generation.Generator(
+        corpus.characters,
+        [keras_rnn.GRUCell(6), keras_rnn.LSTMCell(5)],
+        conditions=corpus.kinds,
+        start="\n",
+    )
+    return network, corpus
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_surprise_in_windows_is_that_of_each_text_read_whole(small, wrong):
+    network, corpus = small
+    found = tutorial.surprises(network, corpus, "test", wrong, rows=2, window=7)
+    wanted = []
+    for text, label in zip(corpus.texts["test"], corpus.labels["test"]):
+        chances, _ = network.read(text[1:], corpus.kinds[(label + wrong) % 2])
+        ids = network.encode(text)
+        wanted += [-math.log(chances[i, ids[i + 1]]) for i in range(len(ids) - 1)]
+    np.testing.assert_allclose(sorted(found), sorted(wanted), rtol=1e-4)
+
+
+def test_surprise_of_a_long_text_counts_each_character_once(text):
+    corpus = corpora.own_text(text)
+    network = keras_rnn.generation.Generator(corpus.characters, keras_rnn.ElmanCell(4))
+    (held_out,) = corpus.texts["test"]
+    found = tutorial.surprises(network, corpus, "test", rows=5, window=20)
+    assert len(found) == len(held_out) - 1
+
+
+def test_windows_that_carry_nothing_all_start_afresh(small):
+    network, corpus = small
+    carried, separate = (
+        tutorial.cut(network, corpus, "train", 2, 7, carry) for carry in (True, False)
+    )
+    assert len(carried) == len(separate)
+    for i in range(len(carried)):
+        (a, y), (b, other_y) = carried[i], separate[i]
+        np.testing.assert_array_equal(a["tokens"], b["tokens"])
+        np.testing.assert_array_equal(y, other_y)
+        assert np.all(b["fresh"])
+    assert not all(np.all(carried[i][0]["fresh"]) for i in range(len(carried)))
+
+
+# -------------------------------------------------------------------------- the units
+
+
+def test_properties():
+    told = tutorial.properties('I "am"\n(A)!')
+    assert told["a quote is open"].tolist() == [0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert told["a bracket is open"].tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]
+    assert told["characters since the line began"].tolist() == [*range(6), *range(5)]
+    assert told["a capital letter"].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]
+    assert told["a vowel"].tolist() == [1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0]
+
+
+def test_a_unit_that_counts_is_found(small, monkeypatch):
+    """Of three units, one counts from the line's start, backwards; two make noise."""
+    network, corpus = small
+    texts = ["\n" + "ab\nca" * 10 + "\n" for _ in range(4)]
+    corpus = corpora.dataclasses.replace(
+        corpus, texts={split: texts for split in corpora.SPLITS}
+    )
+    random = np.random.default_rng(0)
+
+    def read(generator, corpus, text, label=None, longest=0):
+        count = tutorial.properties(text)["characters since the line began"]
+        noise = random.normal(size=(len(text), 2))
+        return np.column_stack([noise[:, 0], -0.1 * count, noise[:, 1]])
+
+    monkeypatch.setattr(tutorial, "states", read)
+    found = tutorial.find_units(network, corpus)
+    unit, fit = found["characters since the line began"]
+    assert unit == 1 and fit == pytest.approx(-1.0)
+    assert abs(found["the text is high"][1]) < 0.5
+
+
+def test_states_do_not_depend_on_the_padding(small):
+    network, corpus = small
+    text = corpus.texts["test"][0]
+    h = tutorial.states(network, corpus, text, 1, longest=40)
+    assert h.shape == (len(text), 6)
+    _, (whole, *_) = network.read(text[1:], "high")
+    np.testing.assert_allclose(h, whole, atol=1e-6)
