@@ -75,7 +75,7 @@ DEFAULTS = {
     "text": {"cell": "gru", "units": 256, "epochs": 5, "window": 64},
 }
 QUICK = {"units": 32, "epochs": 2, "batch_size": 8, "length": 100}
-QUICK_PART = {"train": 60_000, "validation": 5_000, "test": 5_000}  # characters
+QUICK_PART = {"train": 60_000, "validation": 5_000, "test": 10_000}  # characters
 TEST = 200_000  # characters to test on, enough for the third digit
 
 
@@ -495,7 +495,6 @@ def surprises(generator, corpus, split, wrong=0, rows=64, window=100):
 
     With `wrong` the kind of each text is taken to be the one so many places on.
     """
-
     found, states = [], None
     batches = cut(generator, corpus, split, rows, window)
     for inputs, y in (batches[i] for i in range(len(batches))):
@@ -726,20 +725,26 @@ def between(text, opening, closing):
     return np.array(found, float)
 
 
-def properties(text):
+def properties(text, corpus):
     """What can be said of each character of a text: a dict of arrays (len(text),)."""
     letters = list(text)
-    return {
-        "characters since the text began": np.arange(len(text)),
-        "characters since the line began": since(text, "\n"),
+    music = corpus.name == "folk_tunes"
+    told = {
         "characters since the last space": since(text, " \n"),
+        "a digit": np.array([c.isdigit() for c in letters], float),
+    }
+    if corpus.end is not None:
+        told["characters since the text began"] = np.arange(len(text))
+    if corpus.end != "\n":
+        told["characters since the line began"] = since(text, "\n")
+    if music:
+        return told | {"characters since the bar line": since(text, "|\n")}
+    return told | {
         "characters since the sentence began": since(text, ".!?"),
-        "characters since the bar line": since(text, "|\n"),
         "a quote is open": between(text, '"', '"'),
         "a bracket is open": between(text, "(", ")"),
         "a capital letter": np.array([c.isupper() for c in letters], float),
         "a vowel": np.isin(letters, list("aeiouAEIOU")).astype(float),
-        "a digit": np.array([c.isdigit() for c in letters], float),
     }
 
 
@@ -752,21 +757,21 @@ def states(generator, corpus, text, label=None, longest=200):
     return h[: len(text)]
 
 
-def find_units(generator, corpus, size=20_000, length=500):
+def find_units(generator, corpus, size=20_000):
     """For each property the unit that follows it best.
 
     Returns:
         Dict from the property to the unit and its correlation on other texts than those
         on which it was picked, the best first.
     """
-    heaps = [[], []]
-    for i, (text, label) in enumerate(pieces(corpus.part(test=size), length)):
-        told = properties(text)
-        if corpus.end is None:
-            del told["characters since the text began"]
+    heaps, corpus = [[], []], corpus.part(test=size)
+    texts = pieces(corpus, length=max(10, min(500, len(corpus.texts["test"][0]) // 10)))
+    longest = max(len(text) for text, _ in texts)
+    for i, (text, label) in enumerate(texts):
+        told = properties(text, corpus)
         for number, kind in list(enumerate(corpus.kinds))[len(corpus.kinds) == 2 :]:
             told[f"the text is {kind}"] = np.full(len(text), float(label == number))
-        heaps[i % 2].append((told, states(generator, corpus, text, label, length)))
+        heaps[i % 2].append((told, states(generator, corpus, text, label, longest)))
     found = {}
     for name in heaps[0][0][0]:
         told = [np.concatenate([each[name] for each, _ in heap]) for heap in heaps]
@@ -820,7 +825,7 @@ def draw_units(generator, corpus, found, path, count=8):
     text, label = choose_text(corpus, most=150)
     h = states(generator, corpus, text, label)
     rows = list(found.items())[:count]
-    figure, axes = plt.subplots(figsize=(19, 1.6 + 0.55 * len(rows)))
+    figure, axes = plt.subplots(figsize=(19, 1.6 + 0.65 * len(rows)))
     image = axes.imshow(
         h[:, [unit for _, (unit, _) in rows]].T,
         cmap="RdBu_r",  # told apart by all kinds of colour vision
@@ -828,11 +833,8 @@ def draw_units(generator, corpus, found, path, count=8):
         vmax=1,
         aspect="auto",
     )
-    axes.set_yticks(
-        range(len(rows)),
-        [f"{name} ({fit:+.2f})" for name, (_, fit) in rows],
-        fontsize=11,
-    )
+    names = [f"{name}\nunit {unit}, {fit:+.2f}" for name, (unit, fit) in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=11)
     shown = [{"\n": "↵", " ": "·"}.get(character, character) for character in text]
     axes.set_xticks(range(len(text)), shown, fontsize=8, family="monospace")
     axes.tick_params(length=0)
@@ -888,7 +890,7 @@ def bars(abc):
 
 def count_bars(tunes):
     """Of some tunes: the share that parses with bars, and the share of right bars."""
-    found = []
+    found = [(0, 0)] if not tunes else []
     for abc in tunes:
         try:
             found.append(bars(abc))
@@ -914,7 +916,7 @@ def play(generator, corpus, options, count=20):
         figures[country] = {}
         for whose, heap in (("network", tunes), ("people", people)):
             parsed, right, found = count_bars(heap)
-            meter = float(np.mean(["M: 2/4" in tune for tune in heap])) if heap else 0.0
+            meter = sum("M: 2/4" in tune for tune in heap) / max(1, len(heap))
             figures[country][whose] = {"parsed": parsed, "right": right, "2/4": meter}
             print(f"  {country:12} {whose:9} {parsed:4.0%} {right:6.0%} {meter:6.0%}")
             if whose == "network":

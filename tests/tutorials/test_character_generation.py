@@ -254,7 +254,7 @@ def test_bars_are_counted():
 
 def test_own_text(text, tmp_path, capsys):
     arguments = ["--quick", "--text", str(text), "--output", str(tmp_path)]
-    options = ["--cell", "lstm", "--layers", "2", "--no-carry", "--dropout", "0.1"]
+    options = ["--cell", "elman", "--layers", "2", "--no-carry", "--dropout", "0.1"]
     assert tutorial.main([*arguments, *options]) == 0
     assert not (tmp_path / "unfinished").exists()
     assert tutorial.main(["--output", str(tmp_path), "--write", "the c"]) == 0
@@ -516,8 +516,8 @@ def test_windows_that_carry_nothing_all_start_afresh(small):
 # -------------------------------------------------------------------------- the units
 
 
-def test_properties():
-    told = tutorial.properties('I "am"\n(A)!')
+def test_properties(text):
+    told = tutorial.properties('I "am"\n(A)!', corpora.own_text(text))
     assert told["a quote is open"].tolist() == [0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]
     assert told["a bracket is open"].tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]
     assert told["characters since the line began"].tolist() == [*range(6), *range(5)]
@@ -530,12 +530,12 @@ def test_a_unit_that_counts_is_found(small, monkeypatch):
     network, corpus = small
     texts = ["\n" + "ab\nca" * 10 + "\n" for _ in range(4)]
     corpus = corpora.dataclasses.replace(
-        corpus, texts={split: texts for split in corpora.SPLITS}
+        corpus, end="\n\n", texts={split: texts for split in corpora.SPLITS}
     )
     random = np.random.default_rng(0)
 
     def read(generator, corpus, text, label=None, longest=0):
-        count = tutorial.properties(text)["characters since the line began"]
+        count = tutorial.properties(text, corpus)["characters since the line began"]
         noise = random.normal(size=(len(text), 2))
         return np.column_stack([noise[:, 0], -0.1 * count, noise[:, 1]])
 
