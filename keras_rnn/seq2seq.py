@@ -119,8 +119,8 @@ class EncoderDecoder(keras.Model):
     [[2, 3, 3, 2, 1], [4, 1, 0, 0, 0]]
     >>> tuple(model(x).shape)
     (2, 5, 5)
-    >>> len(model.translate("abba"))  # nonsense, before it is trained
-    100
+    >>> len(model.translate(["abba", "c"], beam_width=2))  # nonsense, as yet
+    2
     """
 
     def __init__(
@@ -191,7 +191,10 @@ class EncoderDecoder(keras.Model):
             self.decoder.append(_built(writer, (None, None, width)))
             width = cell.units
         self.attention = _attention_layer(attention, dtype)
+        self._attention_config = None
         if self.attention is not None:
+            self._attention_config = keras.saving.serialize_keras_object(self.attention)
+            self._attention_config.pop("build_config", None)
             states = (None, None, width)
             self.queries, self.keys = (
                 _built(keras.layers.Dense(width, use_bias=False, dtype=dtype), states)
@@ -215,7 +218,6 @@ class EncoderDecoder(keras.Model):
         """Does nothing: the model is built when it is made."""
 
     def get_config(self):
-        attention = self.attention
         return {
             **super().get_config(),
             "source_vocabulary": self.source_vocabulary,
@@ -223,7 +225,7 @@ class EncoderDecoder(keras.Model):
             "cells": self._cell_configs,
             "embedding_units": self.embedding_units,
             "bidirectional": self.bidirectional,
-            "attention": attention and keras.saving.serialize_keras_object(attention),
+            "attention": self._attention_config,
             "max_length": self.max_length,
             "unknown": self.unknown,
         }
@@ -655,7 +657,7 @@ def _best(totals):
 
 
 def _built(layer, shape):
-    if not layer.built:  # an attention layer out of a config is
+    if not layer.built:  # what a user has made may be
         layer.build(shape)
     return layer
 

@@ -1,0 +1,465 @@
+"""The encoder-decoder against loops in NumPy, and against all texts there are."""
+
+import functools
+import itertools
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_rnn import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
+from tests import oracle
+
+SOURCES = ["abba", "c", "", "cabcab", "aa"]
+TARGETS = ["xyyx", "z", "zz", "", "xyzxyz"]
+LOSS = {"from_logits": True, "ignore_class": 0}
+KINDS = {
+    "elman": {"cells": lambda: ElmanCell(4)},
+    "stack": {"cells": lambda: [LSTMCell(4), GRUCell(6)]},
+    "dot": {"cells": lambda: LSTMCell(4), "attention": "dot", "bidirectional": True},
+    "additive": {"cells": lambda: ElmanCell(4), "attention": "additive"},
+}
+
+
+def build(kind="elman", scale=1.0, **changes):
+    """A model with random weights, large enough that it has opinions."""
+    arguments = {
+        "source_vocabulary": "abc?",
+        "target_vocabulary": "xyz",
+        "embedding_units": 3,
+        "max_length": 6,
+        "unknown": "?",
+        **KINDS[kind],
+        **changes,
+    }
+    arguments["cells"] = arguments["cells"]()
+    model = EncoderDecoder(**arguments)
+    random = np.random.default_rng(3)
+    model.set_weights(
+        [w + scale * random.normal(size=w.shape) for w in model.get_weights()]
+    )
+    return model
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def model(request):
+    """One model of each kind, which tests do not change."""
+    return shared(request.param)
+
+
+@functools.cache
+def shared(kind):
+    return build(kind)
+
+
+def log_softmax(logits):
+    logits = np.asarray(logits, "float64")
+    logits = logits - logits.max(-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def compiled(model, rate=0.02):
+    model.compile(
+        keras.optimizers.Adam(rate),
+        keras.losses.SparseCategoricalCrossentropy(**LOSS),
+        metrics=[ExactMatch()],
+    )
+    return model
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("attention", [None, "dot", "additive"])
+def test_the_equations(attention):
+    model = build(attention=attention, cells=lambda: [ElmanCell(4), ElmanCell(5)])
+    (source, previous), _ = model.encode(SOURCES, TARGETS)
+    w = {v.path: keras.ops.convert_to_numpy(v).astype("float64") for v in model.weights}
+    dense = [w[layer.kernel.path] for layer in model.layers if "dense" in layer.name]
+    x = w[model.source_embedding.embeddings.path][source]
+    y = w[model.target_embedding.embeddings.path][previous]
+    for reader, writer in zip(model.encoder, model.decoder):
+        cell = reader.cell
+        step = oracle.elman_step(oracle.weights_of(cell))
+        first = oracle.first_states(cell, len(source))
+        x, last = oracle.run(step, x, first, source > 0)
+        step = oracle.elman_step(oracle.weights_of(writer.cell))
+        y, _ = oracle.run(step, y, last)
+    if attention is not None:
+        queries, keys, combine, _ = dense
+        q, k = y @ queries, x @ keys
+        if attention == "dot":
+            scores = q @ k.transpose(0, 2, 1)
+        else:
+            v = w[model.attention.scale.path]
+            scores = np.tanh(q[:, :, None] + k[:, None]) @ v
+        scores = np.where(source[:, None] > 0, scores, -1e9)
+        a = np.exp(log_softmax(scores))  # (batch, T, S)
+        both = np.concatenate([y, a @ x], axis=-1)
+        y = np.tanh(both @ combine + w[model.combine.bias.path])
+    logits = y @ dense[-1] + w[model.logits.bias.path]
+    np.testing.assert_allclose(model((source, previous)), logits, atol=1e-4)
+    if attention is not None:
+        found = model.alignment(SOURCES[0], TARGETS[0])
+        np.testing.assert_allclose(found, a[0, :5, :4], atol=1e-4)
+        np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+
+
+def test_numbers_of_characters():
+    model = shared("elman")
+    (source, previous), following = model.encode(["cab!", "a"], ["z", "xy"])
+    # "?abc" are 2, 3, 4, 5 and "xyz" 2, 3, 4; 1 is the stop, 0 padding.
+    assert source.tolist() == [[5, 3, 4, 2], [3, 0, 0, 0]]
+    assert previous.tolist() == [[0, 4, 1], [0, 2, 3]]
+    assert following.tolist() == [[4, 1, 0], [2, 3, 1]]
+    assert [model.decode(row) for row in following] == ["z", "xy"]
+    assert model.encode(["cab!", "a"]).tolist() == source.tolist()
+
+
+def test_padding_changes_nothing(model):
+    (source, previous), _ = model.encode(SOURCES, TARGETS)
+    logits = model((source, previous))
+    padded = model(
+        (np.pad(source, ((0, 0), (0, 9))), np.pad(previous, ((0, 0), (0, 3))))
+    )
+    np.testing.assert_allclose(padded[:, : previous.shape[1]], logits, atol=1e-5)
+
+
+def test_padding_costs_nothing():
+    model = compiled(build())
+    x, y = model.encode(SOURCES, TARGETS)
+    logs = log_softmax(model(x))
+    want = [-logs[i, t, y[i, t]] for i, t in zip(*np.nonzero(y))]
+    wide = tuple(np.pad(part, ((0, 0), (0, 7))) for part in x)
+    for inputs, targets in ((x, y), (wide, np.pad(y, ((0, 0), (0, 7))))):
+        found = model.evaluate(inputs, targets, verbose=0, return_dict=True)
+        assert found["loss"] == pytest.approx(np.mean(want), abs=1e-5)
+
+
+def test_exact_match():
+    metric = ExactMatch()
+    y = np.array([[2, 1, 0, 0], [3, 3, 1, 0], [3, 3, 1, 0]])
+    best = np.array([[2, 1, 5, 6], [3, 3, 1, 2], [3, 2, 1, 0]])
+    metric.update_state(y[:2], np.eye(7)[best[:2]])
+    metric.update_state(y[2:], np.eye(7)[best[2:]])
+    assert float(metric.result()) == pytest.approx(2 / 3)
+    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert isinstance(again, ExactMatch) and again.get_config() == metric.get_config()
+
+
+def test_exact_match_is_that_of_greedy_translations():
+    model = compiled(build())
+    texts = ["".join(t) for n in range(4) for t in itertools.product("abc", repeat=n)]
+    targets = model.translate(texts)
+    targets[::3] = ["zyx"] * len(targets[::3])
+    x, y = model.encode(texts, targets)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)["exact_match"]
+    right = [a == b for a, b in zip(model.translate(texts), targets)]
+    assert 0 < np.mean(right) < 1
+    assert found == pytest.approx(np.mean(right))
+
+
+# Writing.
+
+
+def greedy(model, text):
+    """Letter by letter, each time from the start, and no loop of the package."""
+    written, limit = "", model.max_length
+    while len(written) < limit:
+        (source, previous), _ = model.encode([text], [written])
+        source = np.pad(source, ((0, 0), (0, 1)))  # Keras warns of a softmax of one
+        logits = np.array(model((source, previous)))[0, len(written)]
+        best = 1 + int(np.argmax(logits[1:]))  # 0 is padding
+        if best == 1:
+            break
+        written += model.target_vocabulary[best - 2]
+    return written
+
+
+def test_greedy_is_the_likeliest_character_each_time(model):
+    assert model.translate(SOURCES) == [greedy(model, text) for text in SOURCES]
+
+
+def test_log_probability_is_the_sum_over_the_characters(model):
+    x, y = model.encode(SOURCES, TARGETS)
+    logs = log_softmax(model(x))
+    want = [sum(row[t, c] for t, c in enumerate(cs) if c) for row, cs in zip(logs, y)]
+    found = model.log_probability(SOURCES, TARGETS)
+    np.testing.assert_allclose(found, want, atol=1e-4)
+    assert model.log_probability([], []).shape == (0,)
+
+
+WORDS = ["".join(t) for n in range(5) for t in itertools.product("abc", repeat=n)]
+
+
+def gains(model, width):
+    """By how much a beam is more probable than the greedy text, for each of WORDS."""
+    greedy = model.log_probability(WORDS, model.translate(WORDS))
+    wide = model.log_probability(WORDS, model.translate(WORDS, beam_width=width))
+    return wide - greedy
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_a_beam_is_never_less_probable_than_greedy(model, width):
+    assert np.min(gains(model, width)) > -1e-4
+
+
+def test_a_beam_is_good_for_something():
+    assert np.mean(gains(shared("elman"), 4) > 0.1) > 0.1
+
+
+def test_a_beam_as_wide_as_all_texts_finds_the_best(model):
+    limit = 3
+    candidates = [
+        "".join(t) for n in range(limit + 1) for t in itertools.product("xyz", repeat=n)
+    ]
+    for text, best in zip(SOURCES, model.translate(SOURCES, 40, max_length=limit)):
+        logs = model.log_probability([text] * len(candidates), candidates)
+        assert model.log_probability([text], [best])[0] >= logs.max() - 1e-4
+        assert best in candidates
+
+
+def test_the_scores_of_the_loop_are_those_of_the_texts(model):
+    source = model.encode(SOURCES)
+    for width in (1, 3):
+        numbers, scores = model.write(source, width, model.max_length)
+        texts = [model.decode(row) for row in np.array(numbers)]
+        assert texts == model.translate(SOURCES, width)
+        want = model.log_probability(SOURCES, texts)
+        np.testing.assert_allclose(scores, want, atol=1e-4)
+
+
+def test_texts_are_translated_as_if_alone(model):
+    for width in (1, 3):
+        alone = [model.translate(text, width) for text in SOURCES]
+        assert model.translate(SOURCES, width) == alone
+        assert model.translate([*SOURCES, "abc" * 30], width)[:-1] == alone
+
+
+def test_what_never_stops_is_cut_at_the_limit():
+    model = build(scale=0.0)
+    kernel, bias = model.logits.get_weights()
+    bias[:] = [0, -50, 3, 0, 0]  # never the stop, always "x"
+    model.logits.set_weights([0 * kernel, bias])
+    for width in (1, 2):
+        assert model.translate("ab", width) == "x" * 6
+        assert model.translate(["ab"], width, max_length=2) == ["xx"]
+    bias[:] = [90, 60, 0, 0, 0]  # padding is never written
+    model.logits.set_weights([0 * kernel, bias])
+    assert model.translate(["ab", ""], 2) == ["", ""]
+
+
+def test_the_loop_is_compiled_once_for_all_sizes():
+    model = build()
+    for texts in (SOURCES, "a", ["abc" * 20] * 3, SOURCES * 99):
+        model.translate(texts, 2)
+    assert model.translate([]) == []
+    (loop,) = [f for key, f in model._compiled.items() if key[:2] == ("write", 2)]
+    assert loop.experimental_get_tracing_count() == 1
+
+
+def test_characters_that_are_not_known():
+    assert shared("elman").translate("a!b") == shared("elman").translate("a?b")
+    strict = build(unknown=None)
+    for call in (strict.translate, strict.encode):
+        with pytest.raises(ValueError, match="source_vocabulary: '!'"):
+            call(["a!b"])
+    with pytest.raises(ValueError, match="target_vocabulary: 'a'"):
+        shared("elman").encode(["a"], ["a"])
+
+
+# Training.
+
+
+class Reversals(keras.utils.PyDataset):
+    """Texts of "a" and "b" to be written backwards; batches of all lengths."""
+
+    def __init__(self, model, count):
+        super().__init__()
+        self.model, self.count = model, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        random = np.random.default_rng(index)
+        sizes = random.integers(1, 3 + index % 3, 32)
+        texts = ["".join(random.choice(["a", "b"], size)) for size in sizes]
+        back = [text[::-1].translate({97: "x", 98: "y"}) for text in texts]
+        return self.model.encode(texts, back)
+
+
+def test_it_learns_to_write_backwards():
+    model = EncoderDecoder("ab", "xy", ElmanCell(16), 8, attention="dot")
+    compiled(model).fit(Reversals(model, 60), epochs=3, shuffle=False, verbose=0)
+    assert model.translate(["ab", "bba", "a", "abaa"]) == ["yx", "xyy", "x", "xxyx"]
+
+
+@pytest.mark.parametrize("kind", ["stack", "dot"])
+def test_every_weight_learns(kind):
+    model = shared(kind)
+    x, y = model.encode(SOURCES, TARGETS)
+    with tf.GradientTape() as tape:
+        loss = keras.losses.SparseCategoricalCrossentropy(**LOSS)(
+            y, model(x, training=True)
+        )
+    gradients = tape.gradient(loss, [w.value for w in model.trainable_weights])
+    for weight, gradient in zip(model.trainable_weights, gradients):
+        assert gradient is not None, weight.path
+        assert np.any(tf.convert_to_tensor(gradient).numpy()), weight.path
+
+
+def test_mixed_precision():
+    model = build("dot", dtype="mixed_bfloat16")
+    x, _ = model.encode(SOURCES, TARGETS)
+    assert model(x).dtype == "float32"
+    assert model.decoder[0].compute_dtype == "bfloat16"
+    assert len(model.translate(SOURCES, 2)) == len(SOURCES)
+
+
+# Keeping.
+
+
+def test_saved_and_loaded(model, tmp_path):
+    compiled(model).optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    again = EncoderDecoder.from_config(model.get_config())
+    again.load_weights(tmp_path / "model.weights.h5")
+    for other in (loaded, again):
+        assert other.get_config() == model.get_config()
+        assert other.translate(SOURCES, 3) == model.translate(SOURCES, 3)
+    assert isinstance(loaded.metrics[-1], keras.metrics.Metric)
+    x, y = model.encode(SOURCES, TARGETS)
+    assert loaded.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+def test_attention_layer_of_ones_own():
+    layer = keras.layers.Attention(score_mode="concat")
+    model = build(attention=layer)
+    again = EncoderDecoder.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    assert again.attention.score_mode == "concat"
+    assert again.translate(SOURCES) == model.translate(SOURCES)
+
+
+CHARACTERS = "abc?!\u00e9"
+
+
+def test_export_agrees_in_a_process_without_keras(tmp_path):
+    model = shared("dot")
+    random = np.random.default_rng(5)
+    texts = ["".join(random.choice(list(CHARACTERS), n % 9)) for n in range(200)]
+    model.export(tmp_path / "saved", beam_width=3)
+    code = """
+import json, sys
+sys.modules["keras"] = sys.modules["keras_rnn"] = None
+import tensorflow as tf
+translate = tf.saved_model.load(sys.argv[1]).signatures["translate"]
+def ask(texts):
+    return [t.decode() for t in translate(texts=tf.constant(texts))["translations"].numpy()]
+texts = json.load(sys.stdin)
+print(json.dumps([ask(texts), [t for text in texts[:20] for t in ask([text])]]))
+assert not [name for name in sys.modules if name.startswith(("keras.", "keras_rnn."))]
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "saved"],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.returncode == 0, process.stderr
+    together, alone = json.loads(process.stdout.splitlines()[-1])
+    assert together == model.translate(texts, beam_width=3)
+    assert alone == together[:20]
+
+
+def test_export_refuses_unknown_characters(tmp_path):
+    model = build(unknown=None)
+    model.export(tmp_path / "saved")
+    translate = tf.saved_model.load(tmp_path / "saved").signatures["translate"]
+    (found,) = translate(texts=tf.constant(["abc"]))["translations"].numpy()
+    assert found.decode() == model.translate("abc")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="source_vocabulary"):
+        translate(texts=tf.constant(["abc", "a!"]))
+
+
+def test_export_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    model, folder = build(), tmp_path / "there" / "saved"
+    model.export(folder)
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    def save(module, path, signatures):
+        path.mkdir()
+        raise OSError("no space left")
+
+    monkeypatch.setattr(tf.saved_model, "save", save)
+    with pytest.raises(OSError, match="no space"):
+        model.export(folder)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    assert [p.name for p in folder.parent.iterdir()] == ["saved"]
+
+
+def test_export_does_not_replace_what_is_no_saved_model(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    for path in (tmp_path, tmp_path / "letter.txt"):
+        with pytest.raises(ValueError, match="`path`"):
+            shared("elman").export(path)
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+def test_export_needs_tensorflow(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
+        shared("elman").export(tmp_path / "saved")
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"source_vocabulary": ""}, "`source_vocabulary`"),
+        ({"target_vocabulary": ["ab"]}, "`target_vocabulary`"),
+        ({"cells": lambda: []}, "`cells`"),
+        ({"cells": lambda: keras.layers.GRUCell(4)}, "`cells`"),
+        ({"cells": lambda: [ElmanCell(4)] * 2}, "different"),
+        ({"cells": lambda: ElmanCell(4, output_units=3)}, "`output_units`"),
+        ({"cells": lambda: ElmanCell(5), "bidirectional": True}, "even"),
+        ({"embedding_units": 0}, "`embedding_units`"),
+        ({"max_length": 2.5}, "`max_length`"),
+        ({"attention": "sharp"}, "`attention`.*additive"),
+        ({"attention": keras.layers.Dense(3)}, "`attention`"),
+        ({"unknown": "!"}, "`unknown`"),
+    ],
+)
+def test_bad_arguments(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        build(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda m: m.translate("a", beam_width=0), "`beam_width`"),
+        (lambda m: m.translate("a", max_length=0), "`max_length`"),
+        (lambda m: m.translate([b"a"]), "`texts`"),
+        (lambda m: m.translate(["a", 3]), "`texts`"),
+        (lambda m: m.encode("ab"), "`sources`"),
+        (lambda m: m.encode(["a"], "xy"), "`targets`"),
+        (lambda m: m.encode(["a"], ["x", "y"]), "1 sources, 2 targets"),
+        (lambda m: m.export("nowhere", beam_width=True), "`beam_width`"),
+        (lambda m: m.alignment("a"), "attention='dot'"),
+    ],
+)
+def test_bad_calls(call, says):
+    with pytest.raises(ValueError, match=says):
+        call(shared("elman"))
