@@ -9,6 +9,7 @@ comes next. One is drawn, is written, and is what the network reads next:
 for training without a carried state, and `sample` is how one character is drawn.
 """
 
+import inspect
 import operator
 import pathlib
 import random
@@ -125,12 +126,16 @@ class Generator(keras.Model):
         self.unknown = self._own_character("unknown", unknown)
 
         cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
-        if not cells or not all(isinstance(cell, RecurrentCell) for cell in cells):
+        if (
+            not cells
+            or not all(isinstance(cell, RecurrentCell) for cell in cells)
+            or len({id(cell) for cell in cells}) < len(cells)
+        ):
             raise ValueError(
-                "`cells` must be a cell of keras_rnn, or a list of at least one. "
-                f"Received: cells={cells}"
+                "`cells` must be a cell of keras_rnn, or a list of at least one, all "
+                f"different. Received: cells={cells}"
             )
-        if self.conditions and any(cell.built for cell in cells):
+        if self.conditions and any(c.built and c.learn_initial_state for c in cells):
             raise ValueError(
                 "`cells` must not be built yet where there are `conditions`: their first "
                 f"states are then the generator's. Received: cells={cells}"
@@ -336,31 +341,39 @@ class Generator(keras.Model):
         """All variables, with the state that is carried from window to window."""
         return [*super().variables, *(self.__dict__.get("_carried") or [])]
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, *args, **kwargs):
         """As `keras.Model.fit`. `ConsecutiveWindows` are read in their order."""
-        self._make_room(x)
+        call = inspect.signature(super().fit).bind(*args, **kwargs)
+        x, validation_data = map(call.arguments.get, ("x", "validation_data"))
+        self._make_room(x, validation_data)
         if isinstance(x, ConsecutiveWindows):
-            kwargs["shuffle"] = False
-        return super().fit(x, *args, **kwargs)
+            call.arguments["shuffle"] = False
+        return super().fit(*call.args, **call.kwargs)
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`."""
-        self._make_room(x)
-        return super().evaluate(x, *args, **kwargs)
+        call = inspect.signature(super().evaluate).bind_partial(*args, **kwargs)
+        self._make_room(call.arguments.get("x"))
+        return super().evaluate(*args, **kwargs)
 
-    def _make_room(self, x):
+    def _make_room(self, *data):
         """Variables for the states that `ConsecutiveWindows` carry."""
-        if not isinstance(x, ConsecutiveWindows):
+        sizes = {d.batch_size for d in data if isinstance(d, ConsecutiveWindows)}
+        if len(sizes) > 1:
+            raise ValueError(
+                "`x` and `validation_data` must have the same batch size where both are "
+                f"`ConsecutiveWindows`. Received: batch_size={sorted(sizes)}"
+            )
+        if not sizes or (self._carried and {self._carried[0].shape[0]} == sizes):
             return
-        shape = (x.batch_size,)
-        if self._carried and self._carried[0].shape[:1] == shape:
-            return
+        (batch,) = sizes
         carried = [
-            keras.Variable(np.zeros((*shape, level.cell.units)), trainable=False)
+            keras.Variable(np.zeros((batch, level.cell.units)), trainable=False)
             for level in self.levels
             for _ in level.cell.initial_state_names
         ]
         object.__setattr__(self, "_carried", carried)
+        # What Keras compiled has the variables of before.
         self.train_function = self.test_function = self.predict_function = None
 
     def _carry_on(self, first, fresh):
@@ -788,56 +801,58 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         self.timesteps = positive_integer("timesteps", timesteps)
         self.seed, self.epoch = seed, 0
         if not isinstance(texts, (list, tuple)):
-            x, y = windows(texts, timesteps)
-            if len(x) < batch_size:
+            x, _ = windows(texts, timesteps)
+            size = len(x) // batch_size * timesteps
+            if not size:
                 raise ValueError(
                     f"`texts` must fill a window of {timesteps} for each of the "
                     f"{batch_size} rows. Received: a text of {np.size(texts)} characters"
                 )
-            cut = len(x) // batch_size * batch_size
-            whole = np.asarray(texts)[: cut * timesteps + 1]
-            size = len(whole) // batch_size
-            texts = [whole[i * size : (i + 1) * size + 1] for i in range(batch_size)]
+            texts = [texts[i * size :][: size + 1] for i in range(batch_size)]
             self.seed = None
         self.texts = [np.asarray(text) for text in texts]
         self.conditions = None if conditions is None else np.asarray(conditions)
-        if any(text.ndim != 1 or text.size < 2 for text in self.texts):
-            raise ValueError("`texts` must be of at least two characters each.")
+        if not self.texts or any(t.ndim != 1 or t.size < 2 for t in self.texts):
+            raise ValueError(
+                "`texts` must be the numbers of at least two characters each. Received: "
+                f"shapes {sorted({text.shape for text in self.texts})}"
+            )
         if conditions is not None and self.conditions.shape != (len(self.texts),):
             raise ValueError(
                 f"`conditions` must hold one number for each of {len(self.texts)} texts. "
                 f"Received: conditions.shape={self.conditions.shape}"
             )
-        self._lay_out()
+        self._laid_out = None, None  # an epoch, and its rows
 
-    def _lay_out(self):
-        """For each row the texts and windows that it reads, the shortest row first."""
+    def _rows(self):
+        """For each row the windows that it reads in this epoch: (text, first step)."""
+        epoch, rows = self._laid_out
+        if epoch == self.epoch:
+            return rows
         order = np.arange(len(self.texts))
         if self.seed is not None:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
-        self._rows = [[] for _ in range(self.batch_size)]
+        rows = [[] for _ in range(self.batch_size)]
         for text in order:
-            row = min(self._rows, key=len)
             steps = range(0, len(self.texts[text]) - 1, self.timesteps)
-            row += [(text, start) for start in steps]
-        self._laid_out = self.epoch
+            min(rows, key=len).extend((text, step) for step in steps)
+        self._laid_out = self.epoch, rows
+        return rows
 
     def __len__(self):
-        return max(len(row) for row in self._rows)
+        return max(map(len, self._rows()))
 
     def __getitem__(self, index):
-        if self._laid_out != self.epoch:
-            self._lay_out()
         shape = (self.batch_size, self.timesteps)
         x, y = np.zeros(shape, "int32"), np.full(shape, -1, "int32")
         fresh = np.ones(self.batch_size, bool)
         conditions = np.zeros(self.batch_size, "int32")
-        for i, row in enumerate(self._rows):
+        for i, row in enumerate(self._rows()):
             if index < len(row):
-                text, start = row[index]
-                piece = self.texts[text][start : start + self.timesteps + 1]
+                text, step = row[index]
+                piece = self.texts[text][step : step + self.timesteps + 1]
                 x[i, : len(piece) - 1], y[i, : len(piece) - 1] = piece[:-1], piece[1:]
-                fresh[i] = start == 0
+                fresh[i] = step == 0
                 if self.conditions is not None:
                     conditions[i] = self.conditions[text]
         inputs = {"tokens": x, "fresh": fresh}
@@ -879,7 +894,11 @@ def _compiled(model, function, arguments):
     if backend == "torch":
         import torch
 
-        return torch.no_grad()(function)
+        @torch.no_grad()
+        def without_gradients(*args):
+            return function(*keras.tree.map_structure(ops.convert_to_tensor, args))
+
+        return without_gradients
     return function
 
 
@@ -921,6 +940,10 @@ def _save(model, path):
         check(tf.reduce_all(tf.reduce_any(found, 1)), [message, condition])
         return tf.argmax(found, axis=1, output_type=tf.int32)
 
+    def one_for_each(condition, prompts):
+        message = "`condition` must have one for each of `prompts`:"
+        return check(tf.size(condition) == tf.size(prompts), [message, condition])
+
     def by_name(states):
         return dict(zip(sum(names, []), keras.tree.flatten(states)))
 
@@ -930,11 +953,8 @@ def _save(model, path):
         check(top_k >= 0, ["`top_k` must be a positive integer, or 0:", top_k])
         check((seed >= 0) & (seed < 2**32), ["`seed` must be in [0, 2**32):", seed])
         if condition is not None:
-            tf.debugging.assert_equal(
-                tf.size(condition),
-                tf.size(prompts),
-                "`condition` must have one for each of `prompts`",
-            )
+            with tf.control_dependencies([one_for_each(condition, prompts)]):
+                condition = tf.identity(condition)
         tokens = encode(tf.strings.join([model.start or "", prompts]))
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         check(tf.reduce_all(lengths > 0), ["`prompts` must not be empty:", prompts])

@@ -1,0 +1,766 @@
+"""Generator: reading, writing, conditions, carried states, export."""
+
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_rnn import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.generation import (
+    ConsecutiveWindows,
+    Generator,
+    sample,
+    uniform,
+    windows,
+)
+from tests import oracle
+
+TEXT = "the cat sat on the mät. the dog sat, too. "
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+needs_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's"
+)
+
+
+def generator(*cells, seed=1, **options):
+    """A generator of TEXT's characters, with weights so large that it is no bore."""
+    model = Generator(TEXT, list(cells) or [ElmanCell(6)], embedding_units=5, **options)
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape, scale=0.8))
+    return model
+
+
+@functools.cache
+def elman():
+    """Two levels of Elman cells, for the tests that change nothing."""
+    return generator(ElmanCell(7, output_units=4), ElmanCell(6), start=" ")
+
+
+@functools.cache
+def lstm():
+    """With an LSTM and conditions, likewise."""
+    return generator(LSTMCell(5), GRUCell(4), conditions=["low", "high"], start=" ")
+
+
+def learned_states(model, condition=None):
+    """The first state of each level of Elman cells, as arrays (units,)."""
+    if condition is None:
+        return [oracle.weights_of(r.cell)["initial_state"] for r in model.levels]
+    by_name = {w.name: keras.ops.convert_to_numpy(w) for w in model.weights}
+    row = model.conditions.index(condition)
+    count = len(model.levels)
+    return [by_name[f"level_{i}_initial_state"][row] for i in range(count)]
+
+
+def by_hand(model, ids, states):
+    """The logits along `ids` in float64, for levels of Elman cells, and the states."""
+    states = [state.astype("float64") for state in states]
+    embedding, *_, kernel, bias = model_arrays(model)
+    steps = [oracle.elman_step(oracle.weights_of(r.cell)) for r in model.levels]
+    logits = []
+    for i in ids:
+        value = embedding[i]
+        for level, step in enumerate(steps):
+            value, (states[level],) = step(value, [states[level]])
+        logits.append(value @ kernel + bias)
+    return np.array(logits), states
+
+
+def model_arrays(model):
+    layers = (model.embedding, model.logits)
+    return [
+        keras.ops.convert_to_numpy(w).astype("float64")
+        for layer in layers
+        for w in layer.weights
+    ]
+
+
+def softmax(logits):
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+# Reading
+
+
+@pytest.mark.parametrize("dtype, close", [("float32", 1e-5), ("float64", 1e-12)])
+def test_logits_are_those_of_the_equations(dtype, close):
+    model = generator(ElmanCell(7, output_units=4), ElmanCell(6), dtype=dtype)
+    ids = model.encode(TEXT)
+    expected, _ = by_hand(model, ids, learned_states(model))
+    logits = keras.ops.convert_to_numpy(model(ids[None]))
+    assert logits.dtype == dtype
+    np.testing.assert_allclose(logits[0], expected, rtol=close, atol=close)
+
+
+@pytest.mark.parametrize("model", [elman, lstm])
+def test_a_step_is_a_step_of_the_trained_pass(model):
+    model = model()
+    ids = np.stack([model.encode(TEXT[:9]), model.encode(TEXT[9:18])])
+    classes = np.array([1, 0]) if model.conditions else None
+    states = model.get_initial_state(2, classes)
+    whole, last = model((ids, classes) if model.conditions else ids, return_state=True)
+    for t in range(9):
+        logits, states = model.step(ids[:, t], states)
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(logits),
+            keras.ops.convert_to_numpy(whole)[:, t],
+            atol=1e-5,
+        )
+    for a, b in zip(keras.tree.flatten(states), keras.tree.flatten(last)):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b), atol=1e-5
+        )
+
+
+def test_reading_on_from_a_state_is_reading_the_whole():
+    ids = elman().encode(TEXT)[None]
+    whole = elman()(ids)
+    first, states = elman()(ids[:, :10], return_state=True)
+    second = elman()(ids[:, 10:], initial_state=states)
+    np.testing.assert_allclose(
+        np.concatenate([keras.ops.convert_to_numpy(p) for p in (first, second)], 1),
+        keras.ops.convert_to_numpy(whole),
+        atol=1e-5,
+    )
+
+
+def test_read_gives_the_chances_and_what_each_level_remembers():
+    model = generator(ElmanCell(7), ElmanCell(6), start=".")
+    chances, levels = model.read("at")
+    logits, states = by_hand(model, model.encode(".at"), learned_states(model))
+    np.testing.assert_allclose(chances, softmax(logits), atol=1e-5)
+    assert [level.shape for level in levels] == [(3, 7), (3, 6)]
+    for level, state in zip(levels, states):
+        np.testing.assert_allclose(level[-1], state, atol=1e-5)
+
+
+def test_characters_and_numbers():
+    model = elman()
+    assert model.vocabulary == "".join(sorted(set(TEXT)))
+    assert Generator(sorted(set(TEXT))[::-1] * 2, ElmanCell(2)).vocabulary == (
+        model.vocabulary
+    )
+    assert model.decode(model.encode(TEXT)) == TEXT
+    assert model.encode(TEXT).tolist() == [model.vocabulary.index(c) for c in TEXT]
+    assert model.encode("").shape == (0,)
+    with pytest.raises(ValueError, match="not in the vocabulary: 'A', '😀'"):
+        model.encode("the 😀 A")
+    forgiving = Generator("ab?", ElmanCell(2), unknown="?")
+    assert forgiving.decode(forgiving.encode("a😀zb\ud800")) == "a??b?"
+    with pytest.raises(ValueError, match="`ids`"):
+        model.decode([0, 99])
+
+
+# Drawing
+
+
+def test_uniform_numbers_are_uniform_and_independent():
+    seeds, rows, steps = (np.asarray(a, "uint32") for a in np.ogrid[:4, :50, :1000])
+    u = keras.ops.convert_to_numpy(uniform(seeds, rows, steps)).astype("float64")
+    assert u.shape == (4, 50, 1000) and 0 <= u.min() and u.max() < 1
+    counts = np.histogram(u, bins=100, range=(0, 1))[0]
+    expected = u.size / 100
+    # Chi-square with 99 degrees of freedom: mean 99, standard deviation sqrt(198).
+    assert abs(((counts - expected) ** 2 / expected).sum() - 99) < 4 * 198**0.5
+    for axis in range(3):  # neighbours: other seeds, rows, steps
+        a, b = np.split(np.delete(u, 0, axis), 1)[0], np.delete(u, -1, axis)
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4 / a.size**0.5
+    # What is drawn elsewhere changes nothing.
+    alone = uniform(seeds[2], rows[0, 7:8], steps[0, :, 500:])
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(alone)[0], u[2, 7, 500:])
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    temperature=st.sampled_from([1e-9, 0.3, 1.0, 2.5]),
+    top_k=st.sampled_from([None, 1, 2, 5, 9, 100]),
+    top_p=st.sampled_from([None, 1e-6, 0.3, 0.9, 1.0]),
+)
+def test_sample_draws_from_the_distribution_that_is_asked_for(
+    seed, temperature, top_k, top_p
+):
+    count = 1000
+    logits = np.random.default_rng(seed).normal(size=9, scale=2).astype("float32")
+    # Evenly spaced numbers: each character is drawn as often as its chance says.
+    uniforms = ((np.arange(count) + 0.5) / count).astype("float32")
+    drawn = sample(np.tile(logits, (count, 1)), uniforms, temperature, top_k, top_p)
+    found = np.bincount(keras.ops.convert_to_numpy(drawn), minlength=9) / count
+
+    p = softmax(logits.astype("float64") / temperature)
+    order = np.argsort(-p)
+    p[order[top_k or 9 :]] = 0
+    p /= p.sum()
+    before = np.cumsum(p[order]) - p[order]
+    p[order[before >= (top_p or 1.0)]] = 0
+    p /= p.sum()
+    np.testing.assert_allclose(found, p, atol=1.1 / count)
+    assert not found[p == 0].any()
+
+
+def test_temperature_zero_takes_the_likeliest_and_of_equals_the_first():
+    logits = np.array([[0.0, 3.0, 3.0], [2.0, -1.0, 1.9999]], "float32")
+    uniforms = np.array([0.999, 0.999], "float32")
+    drawn = sample(logits, uniforms, temperature=0.0)
+    assert keras.ops.convert_to_numpy(drawn).tolist() == [1, 0]
+
+
+# Writing
+
+
+def test_greedy_text_is_that_of_the_equations():
+    model, prompt = elman(), "the d"
+    ids = model.encode(" " + prompt)  # it starts with a space
+    logits, states = by_hand(model, ids, learned_states(model))
+    expected = []
+    for _ in range(300):
+        expected.append(logits[-1].argmax())
+        logits, states = by_hand(model, expected[-1:], states)
+    text = model.generate(prompt, length=300, temperature=0)
+    assert text == model.decode(expected)
+    assert len(set(text)) > 3  # else it would show little
+
+
+def test_what_is_drawn_has_the_chances_of_the_equations():
+    model, count = elman(), 4000
+    logits, states = by_hand(model, model.encode(" t"), learned_states(model))
+    p = softmax(logits[-1])
+    texts = model.generate(["t"] * count, length=2, seed=5)
+    first = np.bincount([model.encode(t)[0] for t in texts], minlength=len(p))
+    deviation = (count * p * (1 - p)) ** 0.5
+    assert (abs(first - count * p) <= 4.5 * deviation + 1e-9).all()
+    # and of the second character, after the commonest first
+    likeliest = int(p.argmax())
+    p = softmax(by_hand(model, [likeliest], states)[0][-1])
+    texts = [t for t in texts if model.encode(t)[0] == likeliest]
+    second = np.bincount([model.encode(t)[1] for t in texts], minlength=len(p))
+    deviation = (len(texts) * p * (1 - p)) ** 0.5
+    assert (abs(second - len(texts) * p) <= 4.5 * deviation + 1e-9).all()
+
+
+@pytest.mark.parametrize("options", [{"top_k": 2}, {"top_p": 0.5}])
+def test_only_the_likeliest_are_written(options):
+    model = elman()
+    text = model.generate("the", length=100, temperature=1.5, seed=3, **options)
+    logits, _ = by_hand(model, model.encode(" the" + text), learned_states(model))
+    for character, row in zip(text, logits[3:]):
+        p = np.sort(softmax(row / 1.5))[::-1]
+        rank = (softmax(row / 1.5) > softmax(row / 1.5)[model.encode(character)]).sum()
+        assert rank < options.get("top_k", 99)
+        assert p[:rank].sum() < options.get("top_p", 1.0) + 1e-5
+
+
+@pytest.mark.parametrize("model", [elman, lstm])
+def test_prompts_in_a_batch_are_each_as_if_alone(model):
+    model = model()
+    prompts = ["the cat sat on the m", "", "d", "the", ""]
+    condition = "high" if model.conditions else None
+    greedy = model.generate(prompts, 20, temperature=0, condition=condition)
+    for prompt, text in zip(prompts, greedy):
+        assert model.generate(prompt, 20, temperature=0, condition=condition) == text
+    texts = model.generate(prompts, 20, seed=4, condition=condition)
+    assert texts[0] == model.generate(prompts[0], 20, seed=4, condition=condition)
+    assert texts[1] != texts[4]  # the same prompt in another place
+    others = ["o", "", "sat, too. the", "the", "mät"]
+    again = model.generate(others, 20, seed=4, condition=condition)
+    assert [again[1], again[3]] == [texts[1], texts[3]]
+
+
+def test_same_seed_same_text():
+    model = elman()
+    text = model.generate("the", 600, seed=7)
+    assert text == model.generate("the", 600, seed=7)
+    assert text[:50] == model.generate("the", 50, seed=7)
+    assert text != model.generate("the", 600, seed=8)
+    keras.utils.set_random_seed(2)
+    drawn = [model.generate("the", 50) for _ in range(2)]
+    assert drawn[0] != drawn[1]
+    keras.utils.set_random_seed(2)
+    assert drawn == [model.generate("the", 50) for _ in range(2)]
+    assert len(text) == 600 and isinstance(text, str)
+
+
+def test_stream_writes_what_generate_writes():
+    model = elman()
+    for options in ({}, {"stop": "t"}, {"stop": ["äo", "tt", "e"]}, {"top_k": 3}):
+        options = {"prompt": "the", "length": 70, "seed": 11, **options}
+        characters = list(model.stream(**options))
+        assert all(len(character) == 1 for character in characters)
+        assert "".join(characters) == model.generate(**options)
+    with pytest.raises(ValueError, match="`temperature`"):
+        model.stream("the", temperature=-1)  # at once, not when it is read
+
+
+def test_a_text_ends_before_the_first_stop():
+    model = elman()
+    prompts = ["the", "d", "o"]
+    whole = model.generate(prompts, 600, seed=1)
+    stops = [whole[0][300:302], "ät"]  # beyond the first piece that is written
+    ended = model.generate(prompts, 600, seed=1, stop=stops)
+    for text, full in zip(ended, whole):
+        ends = [full.find(stop) for stop in stops if stop in full]
+        assert text == full[: min(ends, default=None)]
+    assert len(ended[0]) < 600
+
+
+# Training
+
+
+def test_fit_learns_the_text_and_conditions():
+    model = Generator(
+        "\n?" + TEXT, ElmanCell(32), conditions=["cat", "dog"], start="\n", unknown="?"
+    )
+    model.compile(keras.optimizers.Adam(0.02), LOSS)
+    texts = ["\nthe cat sat.", "\nthe dog, too."]
+    x = np.zeros((2, 14), "int32")
+    y = np.full((2, 14), -1)
+    for i, text in enumerate(texts):
+        ids = model.encode(text + "\n")
+        x[i, : len(ids) - 1], y[i, : len(ids) - 1] = ids[:-1], ids[1:]
+    inputs = {"tokens": np.tile(x, (50, 1)), "conditions": np.tile([0, 1], 50)}
+    history = model.fit(inputs, np.tile(y, (50, 1)), batch_size=2, epochs=6, verbose=0)
+    assert history.history["loss"][-1] < 0.02
+    for name, text in zip(model.conditions, texts):
+        options = {"condition": name, "temperature": 0, "stop": "\n"}
+        assert "\n" + model.generate(**options) == text
+    both = model.generate(["", ""], condition=["dog", "cat"], temperature=0, length=12)
+    assert both == [texts[1][1:13], texts[0][1:13]]
+
+
+def finite_difference(loss, array, epsilon=1e-6):
+    gradient = np.zeros(array.shape)
+    for index in np.ndindex(*array.shape):
+        losses = []
+        for sign in (1, -1):
+            moved = array.astype("float64")
+            moved[index] += sign * epsilon
+            losses.append(loss(moved))
+        gradient[index] = (losses[0] - losses[1]) / (2 * epsilon)
+    return gradient
+
+
+def test_a_condition_trains_its_own_first_states_and_no_other():
+    model = generator(ElmanCell(4), ElmanCell(3), conditions=["a", "b", "c"])
+    model.compile(keras.optimizers.SGD(1.0), LOSS)
+    ids = model.encode(TEXT[:8])
+    x, y = ids[None, :-1], ids[None, 1:]
+    first = learned_states(model, "b")
+
+    def loss(state, level):
+        states = [state if i == level else first[i] for i in range(2)]
+        p = softmax(by_hand(model, x[0], states)[0])
+        return -np.log(p[range(7), y[0]]).mean()
+
+    expected = [
+        finite_difference(functools.partial(loss, level=i), first[i]) for i in range(2)
+    ]
+    before = {w.name: keras.ops.convert_to_numpy(w) for w in model.weights}
+    model.train_on_batch((x, np.array([1])), y)
+    after = {w.name: keras.ops.convert_to_numpy(w) for w in model.weights}
+    for i in range(2):
+        name = f"level_{i}_initial_state"
+        change = before[name] - after[name]  # the gradient, at a learning rate of 1
+        np.testing.assert_allclose(change[1], expected[i], atol=1e-5)
+        assert abs(expected[i]).max() > 1e-3
+        assert not change[[0, 2]].any()
+    assert "initial_state" not in before  # no weight that nothing would train
+
+
+@functools.cache
+def carrying():
+    """A generator that was fit on consecutive windows, and these: three batches."""
+    model = generator(LSTMCell(5), ElmanCell(4))
+    batches = ConsecutiveWindows(model.encode(TEXT)[:25], batch_size=2, timesteps=4)
+    model.compile(keras.optimizers.SGD(0.1), LOSS)
+    model.fit(batches, verbose=0)
+    return model, batches
+
+
+def test_windows_with_a_carried_state_are_the_text_in_one_go():
+    model, batches = carrying()
+    ids = model.encode(TEXT)
+    assert len(batches) == 3
+    for _ in range(2):  # a second epoch starts afresh
+        parts = [keras.ops.convert_to_numpy(model(batches[i][0])) for i in range(3)]
+        whole = keras.ops.convert_to_numpy(model(np.stack([ids[:12], ids[12:24]])))
+        np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-5)
+    # The loss of `evaluate` is then that of the whole text, too.
+    p = softmax(whole.astype("float64"))
+    y = np.stack([ids[1:13], ids[13:25]])
+    loss = -np.log(np.take_along_axis(p, y[..., None], -1)).mean()
+    np.testing.assert_allclose(model.evaluate(batches, verbose=0), loss, rtol=1e-5)
+    # What was carried is no weight.
+    fresh = generator(LSTMCell(5), ElmanCell(4))
+    assert [w.shape for w in model.weights] == [w.shape for w in fresh.weights]
+
+
+def test_the_first_states_are_trained_by_the_first_windows_alone():
+    model, batches = carrying()
+
+    def first_states():
+        states = keras.tree.flatten(model.get_initial_state(1))
+        return [keras.ops.convert_to_numpy(state) for state in states]
+
+    def changes(index):
+        before = first_states()
+        model.train_on_batch(*batches[index])
+        return [abs(a - b).max() for a, b in zip(first_states(), before)]
+
+    assert min(changes(0)) > 1e-4
+    assert max(changes(1)) == max(changes(2)) == 0  # the gradient is cut at the window
+    assert min(changes(0)) > 1e-4
+
+
+def test_fit_reads_consecutive_windows_in_their_order():
+    model, batches = carrying()
+    seen = []
+
+    class Told(ConsecutiveWindows):
+        def __getitem__(self, index):
+            seen.append(index)
+            return super().__getitem__(index)
+
+    told = Told(model.encode(TEXT * 3), batch_size=2, timesteps=4)
+    model.fit(told, epochs=2, verbose=0)
+    # Keras may look at some before it begins.
+    assert seen[-2 * len(told) :] == list(range(len(told))) * 2
+    other = ConsecutiveWindows(model.encode(TEXT), 1, 4)
+    with pytest.raises(ValueError, match="same batch size"):
+        model.fit(batches, validation_data=other, verbose=0)
+    # Another batch size later on is no matter.
+    losses = [model.evaluate(each, verbose=0) for each in (batches, other, batches)]
+    assert losses[0] == pytest.approx(losses[2])
+
+
+def test_texts_of_different_length_are_read_row_by_row():
+    lengths, timesteps = [9, 3, 14, 6, 2, 5], 4
+    texts = [np.arange(n) + 20 * i for i, n in enumerate(lengths)]
+    batches = ConsecutiveWindows(texts, 2, timesteps, conditions=range(6), seed=1)
+    orders = set()
+    for _ in range(3):
+        read = {}
+        current = [None, None]
+        for index in range(len(batches)):
+            inputs, y = batches[index]
+            assert inputs["tokens"].shape == y.shape == (2, timesteps)
+            for row in range(2):
+                real = y[row] >= 0
+                if not real.any():
+                    continue  # this row is at its end
+                if inputs["fresh"][row]:
+                    current[row] = inputs["conditions"][row]
+                    assert current[row] not in read
+                    read[current[row]] = []
+                assert inputs["conditions"][row] == current[row]
+                pairs = zip(inputs["tokens"][row][real], y[row][real])
+                read[current[row]] += pairs
+        assert read == {
+            i: list(zip(text[:-1], text[1:])) for i, text in enumerate(texts)
+        }
+        orders.add(tuple(read))
+        batches.on_epoch_end()
+    assert len(orders) == 3
+    # They are spread: no row has much more to read than the other.
+    assert len(batches) <= 1 + sum(-(-(n - 1) // timesteps) for n in lengths) // 2 + 3
+
+
+def test_windows_shift_the_text_by_one():
+    ids = np.arange(23)
+    x, y = windows(ids, 5)
+    assert x.shape == (4, 5)
+    np.testing.assert_array_equal(x.ravel(), ids[:20])
+    np.testing.assert_array_equal(y, x + 1)
+
+
+# Saving
+
+
+def test_config_covers_every_argument():
+    options = {
+        "vocabulary": " ?abc",
+        "embedding_units": 3,
+        "dropout": 0.25,
+        "conditions": ["x", "y"],
+        "start": " ",
+        "unknown": "?",
+        "name": "writer",
+        "dtype": "float64",
+    }
+    cells = [LSTMCell(4, recurrent_dropout=0.1), ElmanCell(3, output_units=2)]
+    model = Generator(cells=cells, **options)
+    config = Generator.from_config(model.get_config()).get_config()
+    assert config == model.get_config()
+    again = Generator.from_config(config)
+    for name in (
+        "vocabulary",
+        "embedding_units",
+        "dropout",
+        "start",
+        "unknown",
+        "name",
+    ):
+        assert getattr(again, name) == options[name]
+    assert again.conditions == ("x", "y") and again.dtype == "float64"
+    assert [r.cell.units for r in again.levels] == [4, 3]
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+
+
+def test_mixed_precision_writes_and_trains():
+    model = Generator(TEXT, LSTMCell(4), dtype="mixed_bfloat16")
+    x, y = windows(model.encode(TEXT), 6)
+    assert keras.backend.standardize_dtype(model(x).dtype) == "float32"
+    model.compile("adam", LOSS)
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"]).all()
+    assert len(model.generate("the", 10, seed=1)) == 10
+
+
+def in_new_process(code, folder):
+    """Runs Python code elsewhere, and returns what it prints."""
+    home = str(pathlib.Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": home, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_saved_and_loaded_elsewhere_it_writes_the_same(tmp_path):
+    model = lstm()
+    model.compile("adam", LOSS)
+    model.save(tmp_path / "writer.keras")
+    model.save_weights(tmp_path / "writer.weights.h5")
+    text = model.generate("the ", 40, seed=3, condition="high")
+    code = """
+import keras, keras_rnn.generation
+model = keras.saving.load_model("writer.keras")
+for _ in range(2):
+    print(model.generate("the ", 40, seed=3, condition="high"))
+    for weight in model.weights:
+        weight.assign(weight * 0)
+    model.load_weights("writer.weights.h5")
+"""
+    assert in_new_process(code, tmp_path).splitlines() == [text, text]
+
+
+@needs_tensorflow
+def test_export_writes_the_same_where_there_is_only_tensorflow(tmp_path):
+    lstm().export(tmp_path / "writer")
+    prompts = ["the cät"[:5], "", "mät. ", "d"]
+    classes = ["low", "high", "low", "high"]
+    written = [
+        (options, lstm().generate(prompts, 30, seed=9, condition=classes, **options))
+        for options in (
+            {"temperature": 0.0},
+            {"temperature": 1.0},
+            {"temperature": 0.7, "top_k": 3},
+        )
+    ]
+    chances, _ = lstm().read("mä", condition="low")
+    code = f"""
+import sys
+sys.modules["keras"] = sys.modules["keras_rnn"] = None  # not to be had
+import tensorflow as tf
+
+writer = tf.saved_model.load("writer").signatures
+
+def generate(prompts={prompts!r}, length=30, temperature=1.0, top_k=0, seed=9,
+             condition={classes!r}):
+    return writer["generate"](
+        prompts=tf.constant(prompts),
+        length=tf.constant(length),
+        temperature=tf.constant(temperature),
+        top_k=tf.constant(top_k),
+        seed=tf.constant(seed, tf.int64),
+        condition=tf.constant(condition),
+    )["texts"].numpy()
+
+for options, texts in {written!r}:
+    found = [text.decode() for text in generate(**options)]
+    assert found == texts, (options, found, texts)
+
+states = writer["initial_state"](condition=tf.constant(["low"]))
+for character, expected in zip(" mä", {chances.tolist()!r}):
+    result = writer["step"](character=tf.constant([character]), **states)
+    probabilities = result.pop("probabilities")
+    assert abs(probabilities[0] - expected).numpy().max() < 1e-5
+    states = result
+characters = b"".join(writer["vocabulary"]()["characters"].numpy()).decode()
+assert characters == {lstm().vocabulary!r}
+
+nonsense = [
+    ("`prompts` has characters", {{"prompts": ["the", "tZe", "", ""]}}),
+    ("Invalid formatting", {{"prompts": [b"\\xff", b"", b"", b""]}}),
+    ("`length`", {{"length": 0}}),
+    ("`temperature`", {{"temperature": -1.0}}),
+    ("`temperature`", {{"temperature": float("nan")}}),
+    ("`top_k`", {{"top_k": -1}}),
+    ("`seed`", {{"seed": -1}}),
+    ("`seed`", {{"seed": 2**32}}),
+    ("`condition`", {{"condition": ["low", "high", "low", "other"]}}),
+    ("`condition`", {{"condition": ["low"]}}),
+]
+for message, arguments in nonsense:
+    try:
+        generate(**arguments)
+    except tf.errors.InvalidArgumentError as error:
+        assert message in str(error), (message, error)
+    else:
+        raise AssertionError(arguments)
+print("as expected")
+"""
+    assert in_new_process(code, tmp_path) == "as expected\n"
+
+
+@needs_tensorflow
+def test_export_without_conditions_and_all_or_nothing(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    model = elman()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="`path`"):
+        model.export(tmp_path / "mine")
+    path = tmp_path / "deep" / "writer"
+    model.export(path)
+    model.export(str(path))  # replaces it
+    before = sorted(p.name for p in path.iterdir())
+    writer = tf.saved_model.load(path).signatures
+    (text,) = writer["generate"](
+        prompts=tf.constant(["the"]),
+        length=tf.constant(9),
+        temperature=tf.constant(1.0),
+        top_k=tf.constant(0),
+        seed=tf.constant(2, tf.int64),
+    )["texts"].numpy()
+    assert text.decode() == model.generate("the", 9, seed=2)
+    states = writer["initial_state"](batch_size=tf.constant(3))
+    assert states["level_1_state"].shape == (3, 6)
+
+    def killed(module, path, **_):
+        pathlib.Path(path).mkdir()
+        pathlib.Path(path, "saved_model.pb").write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tf.saved_model, "save", killed)
+    for target in (path, tmp_path / "deep" / "other"):
+        with pytest.raises(KeyboardInterrupt):
+            model.export(target)
+    assert [p.name for p in path.parent.iterdir()] == ["writer"]
+    assert sorted(p.name for p in path.iterdir()) == before
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("prompt", {"prompt": ""}),
+        ("prompt", {"prompt": ["the", ""]}),
+        ("prompt", {"prompt": []}),
+        ("prompt", {"prompt": [3]}),
+        ("text", {"prompt": "THE"}),
+        ("length", {"length": 0}),
+        ("length", {"length": 2.5}),
+        ("temperature", {"temperature": -0.1}),
+        ("temperature", {"temperature": float("nan")}),
+        ("temperature", {"temperature": float("inf")}),
+        ("top_k", {"top_k": 0}),
+        ("top_k", {"top_k": 1.5}),
+        ("top_p", {"top_p": 0.0}),
+        ("top_p", {"top_p": 1.1}),
+        ("top_p", {"top_p": float("nan")}),
+        ("stop", {"stop": ""}),
+        ("stop", {"stop": ["a", ""]}),
+        ("stop", {"stop": [3]}),
+        ("seed", {"seed": -1}),
+        ("seed", {"seed": 2**32}),
+        ("seed", {"seed": 1.5}),
+        ("condition", {"condition": "positive"}),
+    ],
+)
+def test_nonsense_is_refused_by_name(name, arguments):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        generator().generate(**{"prompt": "the", "length": 5, **arguments})
+
+
+@pytest.mark.parametrize("condition", [None, "middling", ["low", "high", "low"], 1])
+def test_a_condition_that_is_not_there_is_refused(condition):
+    with pytest.raises(ValueError, match="`condition`.*'low', 'high'"):
+        lstm().generate(["the", "d"], 5, condition=condition)
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("vocabulary", {"vocabulary": ""}),
+        ("vocabulary", {"vocabulary": ["a", "bc"]}),
+        ("vocabulary", {"vocabulary": ["a", 3]}),
+        ("vocabulary", {"vocabulary": "a\ud800"}),
+        ("cells", {"cells": []}),
+        ("cells", {"cells": keras.layers.LSTMCell(3)}),
+        ("embedding_units", {"embedding_units": 0}),
+        ("dropout", {"dropout": 1.5}),
+        ("conditions", {"conditions": []}),
+        ("conditions", {"conditions": ["a", "a"]}),
+        ("conditions", {"conditions": "positive"}),
+        ("start", {"start": "z"}),
+        ("start", {"start": "ab"}),
+        ("start", {"start": ""}),
+        ("unknown", {"unknown": "z"}),
+    ],
+)
+def test_nonsense_is_refused_at_construction(name, arguments):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        Generator(**{"vocabulary": "abc", "cells": ElmanCell(3), **arguments})
+
+
+def test_a_cell_that_is_built_or_twice_in_the_list_is_refused():
+    built = ElmanCell(3)
+    built.build((None, 2))
+    with pytest.raises(ValueError, match="`cells`"):
+        Generator("abc", built, conditions=["a"])
+    twice = ElmanCell(3)
+    with pytest.raises(ValueError, match="`cells`"):
+        Generator("abc", [twice, twice])
+
+
+def test_inputs_must_hold_what_the_model_has():
+    x = np.zeros((2, 3), "int32")
+    with pytest.raises(ValueError, match="`inputs`.*conditions"):
+        lstm()(x)
+    with pytest.raises(ValueError, match="`inputs`.*conditions"):
+        elman()((x, np.zeros(2, "int32")))
+    with pytest.raises(ValueError, match="`fresh`"):
+        generator()({"tokens": x, "fresh": np.ones(2, bool)})
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("tokens", {"texts": np.arange(5), "timesteps": 5}),
+        ("texts", {"texts": np.arange(11), "batch_size": 3}),
+        ("texts", {"texts": [np.arange(4), np.arange(1)]}),
+        ("texts", {"texts": [1, 2, 3]}),
+        ("texts", {"texts": []}),
+        ("batch_size", {"batch_size": 0}),
+        ("timesteps", {"timesteps": 0}),
+        ("conditions", {"texts": [np.arange(4)] * 2, "conditions": [1]}),
+    ],
+)
+def test_windows_that_cannot_be_cut_are_refused(name, arguments):
+    defaults = {"texts": np.arange(40), "batch_size": 2, "timesteps": 4}
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        ConsecutiveWindows(**{**defaults, **arguments})
