@@ -11,6 +11,7 @@ import csv
 import functools
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import shutil
@@ -40,6 +41,7 @@ if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
     import keras
 else:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _quiet():
         import keras
 
@@ -420,8 +422,8 @@ class TimeDistributed(keras.layers.TimeDistributed):
     """
 
     def call(self, inputs, training=None, mask=None):
-        batch, timesteps = keras.ops.shape(inputs)[:2]
-        steps = keras.ops.reshape(inputs, (-1, *inputs.shape[2:]))
+        batch, timesteps, *sizes = keras.ops.shape(inputs)
+        steps = keras.ops.reshape(inputs, (-1, *sizes))
         outputs = self.layer(steps, training=training)
         return keras.ops.reshape(outputs, (batch, timesteps, *outputs.shape[1:]))
 
