@@ -22,6 +22,7 @@ from keras import ops
 from keras_rnn.cells import RecurrentCell
 from keras_rnn.cells.cell import fraction, positive_integer
 from keras_rnn.rnn import RNN
+from keras_rnn.vocabulary import Vocabulary
 
 CHUNK = 256  # characters that one call of the compiled loop writes at most
 STREAM_CHUNK = 16  # the same for `stream`: what one waits for
@@ -118,12 +119,17 @@ class Generator(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.vocabulary = _sorted_characters(vocabulary)
+        self._vocabulary = Vocabulary(vocabulary, unknown)
+        self.vocabulary = self._vocabulary.characters
         self.embedding_units = positive_integer("embedding_units", embedding_units)
         self.dropout = fraction("dropout", dropout)
         self.conditions = _class_names(conditions)
-        self.start = self._own_character("start", start)
-        self.unknown = self._own_character("unknown", unknown)
+        self.start, self.unknown = start, unknown
+        if start is not None and start not in list(self.vocabulary):
+            raise ValueError(
+                "`start` must be one character of the vocabulary, or None. "
+                f"Received: start={start!r}"
+            )
 
         cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
         if (
@@ -171,18 +177,6 @@ class Generator(keras.Model):
         object.__setattr__(self, "_compiled", {})
         object.__setattr__(self, "_carried", None)
 
-    def _own_character(self, name, character):
-        if character is not None and (
-            not isinstance(character, str)
-            or len(character) != 1
-            or character not in self.vocabulary
-        ):
-            raise ValueError(
-                f"`{name}` must be one character of the vocabulary, or None. "
-                f"Received: {name}={character!r}"
-            )
-        return character
-
     def get_config(self):
         cells = [keras.saving.serialize_keras_object(r.cell) for r in self.levels]
         return {
@@ -218,21 +212,7 @@ class Generator(keras.Model):
         Raises:
             ValueError: a character is not in the vocabulary, and `unknown` is not set.
         """
-        if not isinstance(text, str):
-            raise ValueError(f"`text` must be a string. Received: text={text!r}")
-        known, points = _code_points(self.vocabulary), _code_points(text)
-        ids = np.minimum(np.searchsorted(known, points), len(known) - 1)
-        strange = known[ids] != points
-        if strange.any():
-            if self.unknown is None:
-                characters = sorted(set(np.array(list(text))[strange]))
-                raise ValueError(
-                    "`text` has characters that are not in the vocabulary: "
-                    f"{', '.join(map(repr, map(str, characters)))}. Leave them out, or "
-                    "declare a replacement, as Generator(..., unknown='?')."
-                )
-            ids[strange] = self.vocabulary.index(self.unknown)
-        return ids.astype("int32")
+        return self._vocabulary.encode(text)
 
     def decode(self, ids):
         """The text of some characters' numbers: `decode(encode(text)) == text`.
@@ -249,7 +229,7 @@ class Generator(keras.Model):
                 "`ids` must be a sequence of integers from 0 to "
                 f"{len(self.vocabulary) - 1}. Received: ids={ids}"
             )
-        return "".join(self.vocabulary[i] for i in ids)
+        return self._vocabulary.decode(ids)
 
     # Reading: all steps of a batch of texts.
 
@@ -906,7 +886,7 @@ def _save(model, path):
     """The SavedModel of `Generator.export`: TensorFlow's alone."""
     import tensorflow as tf
 
-    points = tf.constant(_code_points(model.vocabulary).astype("int32"))
+    characters = model._vocabulary
     names = [
         [
             f"level_{i}_{name.removeprefix('initial_')}"
@@ -917,20 +897,6 @@ def _save(model, path):
     check = tf.debugging.Assert
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-
-    def encode(texts):
-        texts = tf.strings.unicode_decode(texts, "UTF-8", errors="strict")
-        ids = tf.searchsorted(points, texts.values)
-        ids = tf.minimum(ids, len(model.vocabulary) - 1)
-        strange = tf.gather(points, ids) != texts.values
-        if model.unknown is None:
-            characters = tf.boolean_mask(texts.values, strange)
-            characters = tf.strings.unicode_encode(characters[:, None], "UTF-8")
-            message = "`prompts` has characters that are not in the vocabulary:"
-            check(~tf.reduce_any(strange), [message, characters], summarize=10)
-        else:
-            ids = tf.where(strange, model.vocabulary.index(model.unknown), ids)
-        return texts.with_values(ids)
 
     def classes(condition):
         if not model.conditions:
@@ -955,7 +921,7 @@ def _save(model, path):
         if condition is not None:
             with tf.control_dependencies([one_for_each(condition, prompts)]):
                 condition = tf.identity(condition)
-        tokens = encode(tf.strings.join([model.start or "", prompts]))
+        tokens = characters.encode_tensor(tf.strings.join([model.start or "", prompts]))
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         check(tf.reduce_all(lengths > 0), ["`prompts` must not be empty:", prompts])
         last, states = model._begin(tokens.to_tensor(), lengths, classes(condition))
@@ -966,8 +932,7 @@ def _save(model, path):
         written, _, _ = model._write(
             last, states, uniforms, length, temperature, top_k, 1.0
         )
-        written = tf.gather(points, tf.transpose(written))  # (batch, length)
-        return {"texts": tf.strings.unicode_encode(written, "UTF-8")}
+        return {"texts": characters.decode_tensor(tf.transpose(written))}
 
     def initial_state(batch_size=None, condition=None):
         if model.conditions:
@@ -975,7 +940,7 @@ def _save(model, path):
         return by_name(model.get_initial_state(batch_size, classes(condition)))
 
     def step(character, **states):
-        tokens = encode(character)
+        tokens = characters.encode_tensor(character)
         tf.debugging.assert_equal(
             tf.cast(tokens.row_lengths(), tf.int32),
             1,
@@ -987,7 +952,7 @@ def _save(model, path):
         return {"probabilities": probabilities, **by_name(states)}
 
     def vocabulary():
-        return {"characters": tf.strings.unicode_encode(points[:, None], "UTF-8")}
+        return {"characters": tf.constant(list(model.vocabulary))}
 
     def text(name):
         return tf.TensorSpec((None,), tf.string, name)
@@ -1024,19 +989,6 @@ def _save(model, path):
     )
 
 
-def _sorted_characters(vocabulary):
-    characters = list(vocabulary)
-    if not characters or not all(
-        isinstance(c, str) and len(c) == 1 and not "\ud800" <= c <= "\udfff"
-        for c in characters
-    ):
-        raise ValueError(
-            "`vocabulary` must be a string, or a sequence of single characters, at least "
-            f"one. Received: vocabulary={vocabulary!r}"
-        )
-    return "".join(sorted(set(characters)))
-
-
 def _class_names(conditions):
     names = [] if conditions is None else list(conditions)
     if (
@@ -1050,10 +1002,6 @@ def _class_names(conditions):
             f"Received: conditions={conditions!r}"
         )
     return tuple(names)
-
-
-def _code_points(text):
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _settings(temperature, top_k, top_p, characters):

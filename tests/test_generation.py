@@ -600,7 +600,7 @@ characters = b"".join(writer["vocabulary"]()["characters"].numpy()).decode()
 assert characters == {lstm().vocabulary!r}
 
 nonsense = [
-    ("`prompts` has characters", {{"prompts": ["the", "tZe", "", ""]}}),
+    ("`texts` has characters", {{"prompts": ["the", "tZe", "", ""]}}),
     ("Invalid formatting", {{"prompts": [b"\\xff", b"", b"", b""]}}),
     ("`length`", {{"length": 0}}),
     ("`temperature`", {{"temperature": -1.0}}),
