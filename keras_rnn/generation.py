@@ -10,6 +10,7 @@ for training without a carried state, and `sample` is how one character is drawn
 """
 
 import inspect
+import numbers
 import operator
 import pathlib
 import random
@@ -762,7 +763,7 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         timesteps: Positive integer, the length of a window.
         conditions: Integers, the class of each text of the list, or `None`.
         seed: Integer: the texts of a list come in another order in each epoch. `None`
-            (default): in the order given.
+            (default): in the order given. One long text has but one order.
 
     Raises:
         ValueError: an argument is not what it must be; the message names it.
@@ -896,7 +897,7 @@ def _save(model, path):
     ]
     check = tf.debugging.Assert
     module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]
+    module.weights = [variable.value for variable in model.weights]
 
     def classes(condition):
         if not model.conditions:
@@ -1006,18 +1007,22 @@ def _class_names(conditions):
 
 def _settings(temperature, top_k, top_p, characters):
     """Temperature, `top_k` and `top_p` as arrays, checked, with nothing left out."""
-    if isinstance(temperature, bool) or not 0 <= temperature < np.inf:
+    if not _is_number(temperature) or not 0 <= temperature < np.inf:
         raise ValueError(
             "`temperature` must be a number, at least 0. "
             f"Received: temperature={temperature}"
         )
     top_k = characters if top_k is None else positive_integer("top_k", top_k)
     top_p = 1.0 if top_p is None else top_p
-    if not 0 < top_p <= 1:
+    if not _is_number(top_p) or not 0 < top_p <= 1:
         raise ValueError(
             f"`top_p` must be a number above 0, at most 1. Received: top_p={top_p}"
         )
     return np.float32(temperature), np.int32(min(top_k, characters)), np.float32(top_p)
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _seed(seed):
