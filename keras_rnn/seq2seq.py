@@ -594,9 +594,9 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
     """The fraction of targets of which every character is the most probable one.
 
     Padding (0) counts for nothing. Although it is measured while the decoder reads the
-    true characters, it is that of greedy translations as well: if each character is the
-    most probable after the true ones, the greedy text is the true text, and if one is
-    not, they part there.
+    true characters, it is that of greedy translations as well (those that end before the
+    length limit): if each character is the most probable after the true ones, the greedy
+    text is the true text, and if one is not, they part there.
 
     Args:
         name: String.

@@ -2,7 +2,7 @@
 
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_rnn.vocabulary import Vocabulary
@@ -23,6 +23,7 @@ def in_graph(vocabulary, texts):
     return numbers.to_list(), [text.decode() for text in back.numpy()]
 
 
+@settings(max_examples=8)  # each traces a graph
 @given(st.lists(st.text(ALPHABET), min_size=1, max_size=4), FIRSTS)
 def test_there_and_back(texts, first):
     vocabulary = Vocabulary(ALPHABET, first=first)
@@ -33,6 +34,7 @@ def test_there_and_back(texts, first):
     assert in_graph(vocabulary, texts) == (want, texts)
 
 
+@settings(max_examples=8)  # each traces a graph
 @given(st.text(max_size=8))
 def test_unknown_characters_are_replaced(text):
     vocabulary = Vocabulary(ALPHABET, unknown="é", first=2)
