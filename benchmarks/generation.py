@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy
 import report
-from peers import CORES, installed
+from peers import installed
 from train_step import interleaved, machine
 
 import keras_rnn  # `train_step` has chosen the backend
@@ -49,14 +49,17 @@ QUICK = {"lengths": [10, 20], "embedding_units": 4, "units": 8, "rounds": 2}
 
 
 def network(sizes):
-    """A generator with weights so large that it does not write one character for ever."""
+    """A generator with large weights, but not so large that rounding errors grow."""
     generator = Generator(
         VOCABULARY, keras_rnn.ElmanCell(sizes["units"]), sizes["embedding_units"]
     )
     rng = numpy.random.default_rng(0)
     for weight in generator.weights:
-        scale = weight.shape[0] ** -0.5 if len(weight.shape) == 2 else 0.1
-        weight.assign(rng.normal(size=weight.shape, scale=3 * scale))
+        scale = 0.1 if len(weight.shape) == 1 else weight.shape[0] ** -0.5
+        weight.assign(rng.normal(size=weight.shape, scale=scale))
+    generator.embedding.embeddings.assign(
+        rng.normal(size=generator.embedding.embeddings.shape)
+    )
     return generator
 
 
@@ -146,7 +149,7 @@ class Torch:
     def __init__(self, generator):
         import torch
 
-        torch.set_num_threads(CORES)
+        torch.set_num_threads(1)  # the products are too small to be shared
         self.torch, self.generator = torch, generator
         (level,) = generator.levels
         weights = {w.name: torch.tensor(w.numpy()) for w in level.cell.weights}
