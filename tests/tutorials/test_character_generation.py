@@ -177,16 +177,16 @@ def test_judge(finished, generator, tmp_path):
     tf.saved_model.save(
         stub, str(tmp_path / "saved_model"), {"serving_default": stub.opinion}
     )
-    options = tutorial.read_options(["--length", "40"])
+    options = tutorial.read_options(["--length", "40", "--judge", str(tmp_path)])
     corpus = corpora.load("reviews", 1).part(**tutorial.QUICK_PART)
-    found = tutorial.judge(generator, corpus, tmp_path, options, count=5)
+    found = tutorial.judge(generator, corpus, options, count=5)
     right = 0
     for kind in ("negative", "positive"):
         for text in tutorial.write(generator, corpus, kind, 5, 40, 0.7):
             right += ("e" in text) == (kind == "positive")
     assert found["written"] == right / 10
     people = zip(corpus.texts["test"], corpus.labels["test"])
-    assert found["people"] == np.mean(
+    assert found["people's"] == np.mean(
         [("e" in text) == label for text, label in people]
     )
 
@@ -479,16 +479,42 @@ def small():
     return network, corpus
 
 
-@pytest.mark.parametrize("wrong", [0, 1])
-def test_surprise_in_windows_is_that_of_each_text_read_whole(small, wrong):
+def by_reading(network, text, kind):
+    """The surprise of each character of a text but the first, by `Generator.read`."""
+    chances, _ = network.read(text[1:], kind)
+    ids = network.encode(text)
+    return [-math.log(chances[i, ids[i + 1]]) for i in range(len(ids) - 1)]
+
+
+def test_surprise_in_windows_is_that_of_each_text_read_whole(small):
     network, corpus = small
-    found = tutorial.surprises(network, corpus, "test", wrong, rows=2, window=7)
+    found = tutorial.surprises(network, corpus, "test", rows=2, window=7)
     wanted = []
     for text, label in zip(corpus.texts["test"], corpus.labels["test"]):
-        chances, _ = network.read(text[1:], corpus.kinds[(label + wrong) % 2])
-        ids = network.encode(text)
-        wanted += [-math.log(chances[i, ids[i + 1]]) for i in range(len(ids) - 1)]
+        wanted += by_reading(network, text, corpus.kinds[label])
     np.testing.assert_allclose(sorted(found), sorted(wanted), rtol=1e-4)
+
+
+def test_log_likelihood_is_the_sum_over_the_characters(small):
+    network, corpus = small
+    texts = corpus.texts["test"]
+    found = tutorial.log_likelihoods(network, texts, batch_size=3)
+    wanted = [
+        [-sum(by_reading(network, text, kind)) for kind in corpus.kinds]
+        for text in texts
+    ]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+def test_the_best_of_some_is_the_one_most_of_its_kind(small):
+    network, corpus = small
+    options = tutorial.read_options(["--length", "20", "--temperature", "1"])
+    best = tutorial.write_the_best(network, corpus, "high", 2, options, tries=4)
+    texts = tutorial.write(network, corpus, "high", 8, 20, 1.0, options.seed)
+    low, high = tutorial.log_likelihoods(network, [f"\n{t}\n" for t in texts]).T
+    for i in range(2):
+        four = slice(4 * i, 4 * i + 4)
+        assert best[i] == texts[four][np.argmax((high - low)[four])]
 
 
 def test_surprise_of_a_long_text_counts_each_character_once(text):
