@@ -315,7 +315,16 @@ class _Keeper(keras.callbacks.Callback):
         if saved is None:
             return None
         self.history = json.loads((saved / "history.json").read_text("utf-8"))
-        return keras.saving.load_model(saved / "network.keras")
+        model = keras.saving.load_model(saved / "network.keras")
+        dice = json.loads((saved / "dice.json").read_text("utf-8"))
+        for state, value in zip(self.dice(model), dice):
+            state.assign(value)
+        return model
+
+    @staticmethod
+    def dice(model):
+        """The random states of a network (of its dropout): Keras does not save them."""
+        return [v for v in model.variables if v.name == "seed_generator_state"]
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
@@ -333,6 +342,10 @@ class _Keeper(keras.callbacks.Callback):
                 self.model.save_weights(new / "best.weights.h5")
             else:
                 shutil.copy(before / "best.weights.h5", new)
+            dice = [
+                keras.ops.convert_to_numpy(v).tolist() for v in self.dice(self.model)
+            ]
+            (new / "dice.json").write_text(json.dumps(dice), "utf-8")
             (new / "history.json").write_text(json.dumps(self.history), "utf-8")
         if before is not None:
             shutil.rmtree(before)
