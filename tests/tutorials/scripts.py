@@ -58,3 +58,16 @@ def refused(main, arguments, says, folder, capsys):
     assert says in error
     assert "Epoch" not in out
     assert contents(folder) == before
+
+
+def break_off_after_one_epoch(monkeypatch):
+    """Lets the next training end by a `KeyboardInterrupt` when its epoch is kept."""
+    import workshop
+
+    keep = workshop._Keeper.on_epoch_end
+
+    def keep_and_stop(keeper, epoch, logs=None):
+        keep(keeper, epoch, logs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workshop._Keeper, "on_epoch_end", keep_and_stop)
