@@ -681,11 +681,13 @@ def _attention_layer(attention, dtype):
 
 
 def _strings(name, texts):
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+    alone = isinstance(texts, (str, bytes))
+    listed = [] if alone else list(texts)
+    if alone or not all(isinstance(text, str) for text in listed):
         raise ValueError(
             f"`{name}` must be a list of strings. Received: {name}={texts!r}"
         )
-    return list(texts)
+    return listed
 
 
 def _parts(array):

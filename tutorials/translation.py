@@ -2,10 +2,9 @@
 # # Many to many, of other lengths: one network reads, another one writes
 #
 # "mercredi 12 septembre 2018" goes in, twenty-six characters. "2018-09-12" comes out, ten.
-# The first character to be written is the last digit but six to be read: whoever writes
-# has to have read to the end. So there are two networks. The *encoder* reads, and its
-# state at the end is all that it has to say. The *decoder* starts from that state, and
-# writes.
+# What is to be written first, the year, is what is read last: whoever writes must have
+# read to the end. So there are two networks. The *encoder* reads, and its state at the
+# end is all that it has to say. The *decoder* starts from that state, and writes.
 #
 #                                  y_1     y_2     y_3  ...  stop
 #                                   |       |       |          |
@@ -25,8 +24,8 @@
 # is small enough to learn in minutes, and has all that makes translation hard: words of
 # several languages, "Mai" and "maj" and "mayo"; numbers to be copied; another order.
 #
-# A second pair of networks is trained beside it, with *attention*: its decoder may look
-# back at every h_s. What does that buy, and what does it cost?
+# A second pair of the two is trained, with *attention*: its decoder may look back at
+# every h_s. What does that buy, and what does it cost?
 #
 # The script downloads nothing. Its defaults take some minutes on two CPU cores:
 #
@@ -140,7 +139,7 @@ def read_options(argv):
         help="of the second network; with none there is no second one",
     )
     parser.add_argument(
-        "--epochs", type=workshop.positive, default=20, help="passes over the pairs"
+        "--epochs", type=workshop.positive, default=16, help="passes over the pairs"
     )
     parser.add_argument(
         "--batch-size", type=workshop.positive, default=128, help="pairs per step"
@@ -633,8 +632,15 @@ def draw_alignments(network, sources, path):
 # The loss is computed while the decoder writes. How much of it reaches h_s, the state
 # after the s-th character was read? `keras_rnn.gradient_flow.state_gradients` gives the
 # norm of dL/dh_s for each s. Without attention it has come back through every step in
-# between, and each step multiplied it by W_hh and by the slope of the tanh. With
-# attention there is a direct line to each h_s as well.
+# between, and each of them multiplied it by W_hh and by the slope of the tanh, which is
+# at most 1. That is how a gradient *vanishes*. Before training W_hh is orthogonal: it
+# turns and does not shrink, and the states are small, where the tanh is steep. After
+# training, both are what the task has made of them. With attention there is a direct
+# line to each h_s as well.
+#
+# The norm is measured over texts of which the loss is the mean, so that only its course
+# from left to right says something, and not its height: a network that makes no mistakes
+# has small gradients everywhere.
 
 
 # %%
@@ -667,6 +673,7 @@ def draw_gradients(curves, path):
                 np.arange(len(values)), values, ".-", color=colour, label=name
             )
         axes.set_xlabel("steps from h_s to the end of the source, S - s")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(when)
     both[0].set_ylabel("norm of dL/dh_s (nats)")
     both[0].legend()
@@ -920,3 +927,50 @@ def identity(options, corpus):
 
 if __name__ == "__main__":
     workshop.start(main)
+
+# %% [markdown]
+# ## What attention adds, and what it costs
+#
+# Read the first table again, that of dates never seen. The commonest target is never
+# right: there are thousands of days. The network without attention gets most dates right
+# to the last digit, although all that it has read has to pass through one vector, and
+# although the first character has to be remembered for twenty steps and more. That is
+# more than an Elman network is often given credit for. The chain is short enough, and
+# W_hh, orthogonal at the start, lets the gradient through: see the picture.
+#
+# - **What attention adds.** In the learning curves the network with attention is after a
+#   few epochs where the other one does not come in all of them. The picture of its
+#   weights shows why: to copy a digit, it looks at the digit. Nothing has to be carried
+#   along.
+# - **What it costs.** Three more matrices, and a product of all d_t with all h_s: compare
+#   weights and seconds per epoch. Each further character to write looks at the whole
+#   source again.
+# - **The language never seen.** What is written as in a language nearby is right, and what
+#   is not is guessed. `translations.csv` has all of them: which months are they?
+# - **The beam.** It finds texts that are more probable to the network, never less. Where
+#   the network is sure of itself, as here, that changes few of them, and as many for the
+#   worse as for the better. After `--quick`, with networks that have learned next to
+#   nothing, the most probable text is the shortest: each further character costs.
+#
+# What to take along:
+#
+# 1. Many to many, of other lengths, is two recurrent networks: the last state of one is
+#    the first state of the other.
+# 2. Teacher forcing makes the training of a writer as simple as that of a reader.
+# 3. Padding is masked where it is read, and left out of the loss where it is written.
+# 4. Attention is a shorter way, for what is said and for the gradient.
+# 5. Test on what was never seen, and say what that means: another day, another language.
+#
+# ## Exercises
+#
+# 1. `--bidirectional` reads each date from its end, too. What does it do for the network
+#    without attention, and why? To which of the h_s has the error now the longest way?
+# 2. `--cell gru` and `--cell lstm` have gates. Compare the pictures of the gradients
+#    after training, and the seconds per epoch.
+# 3. Write the dates backwards: turn each source round in `compose_dates`. Sutskever, Vinyals
+#    and Le found in 2014 that it helped their translator. Does it here? Which character
+#    is written first, and how far away is it read?
+# 4. How many units does the network without attention need, and how many the one with?
+#    Try 16, 32, 64.
+# 5. Take Italian into `dates.LANGUAGES` and Finnish out of it, as the language never
+#    seen. What is left of the exact match, and what does that say about languages?
