@@ -1118,3 +1118,40 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## What it learned, and what not
+#
+# Look at the learning curve with the samples beside it (`progress.csv`). The network
+# passes the unigram within some dozens of batches, when it has found out how long words
+# are. It needs nearly all its training to pass the 5-gram, which is no weak opponent: it
+# has all of the training text at hand, and looks up what it needs. What the network has
+# in exchange is a memory that does not end after four characters.
+#
+# - **Words.** It invents some. Nothing in its world says which words exist; it has them
+#   from their letters.
+# - **Sense.** A sentence holds together over a few words, seldom from its beginning to
+#   its end.
+# - **The kind.** Knowing the kind saves a fraction of a bit per *review*: a few words
+#   give it away, the others do not depend on it. So the loss has little reason to teach
+#   the network to hold on to it, and it learns that last. Compare the three shares of
+#   the judge, and the share that Bayes' rule recognises.
+#
+# What to take along:
+#
+# 1. One to many is a first state that is set, and an output that is fed back in.
+# 2. Train on known texts in windows; carry the state, cut the gradient.
+# 3. Measure in bits per character on held-out text, with a 5-gram beside it.
+# 4. Where a network starts from decides how soon it learns, and what it can keep.
+# 5. A model of how texts are written also tells them apart: Bayes' rule.
+#
+# ## Exercises
+#
+# 1. `--corpus tiny_shakespeare --cell elman`, and the same with `gru`. What can be told
+#    from the units, and from the samples?
+# 2. `--window 10`, and then `--window 10 --no-carry`: what does each of the two cost?
+# 3. In `build`, leave the vectors of the characters as Keras draws them. How much longer
+#    does it take to pass the unigram? Leave out `keep`: what of the kind is recognised?
+# 4. Speak up: at each step draw from y + w (y - z), where y are the logits of the kind
+#    that is wanted and z those of the other, each with a state of its own
+#    (`Generator.step`). With w = 0 it is what `generate` does. What do w = 1 and w = 3 do
+#    to the judge's share, and to the English?
+# 5. Correlate the units with what comes *next* (a space, a quote that closes) instead of
+#    what was. Which is easier to find, and why?
