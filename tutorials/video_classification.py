@@ -387,7 +387,7 @@ def draw_by_frames(courses, accuracy):
         axes.plot(1, accuracy["one frame"][question], "D", ms=10, label="one frame")
         axes.axhline(chance, color=workshop.GREY, linestyle=":", label="chance")
         axes.axvspan(FRAMES + 0.5, LONGEST + 0.5, color="#EEEEEE", zorder=0)
-        axes.text(FRAMES + 0.6, 0.03, "longer than\nin training", size=12)
+        axes.text(FRAMES + 0.6, 0.62, "longer than\nin training", size=12)
         axes.set(xlabel="frames of the film", ylim=(0, 1.03), xlim=(0.5, LONGEST + 0.5))
         axes.set_title({"direction": "Where to?", "digit": "Which digit?"}[question])
     both[0].set_ylabel("accuracy (share of test films)")
