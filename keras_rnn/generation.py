@@ -262,20 +262,18 @@ class Generator(keras.Model):
             initial_state = self.get_initial_state(batch, conditions)
             if fresh is not None:
                 initial_state = self._carry_on(initial_state, fresh)
-        outputs, states = self._read(tokens, initial_state, training=training)
+        outputs, states = self._read(tokens, initial_state, training)
         if fresh is not None:
             for carried, state in zip(self._carried, keras.tree.flatten(states)):
                 carried.assign(ops.cast(state, carried.dtype))
         logits = self.logits(outputs[-1])  # (batch, timesteps, characters)
         return (logits, states) if return_state else logits
 
-    def _read(self, tokens, states, mask=None, training=False):
+    def _read(self, tokens, states, training=False):
         """What each level puts out, tensors (batch, timesteps, units), and all states."""
         sequence, outputs, last_states = self.embedding(tokens), [], []
         for level, first in zip(self.levels, states):
-            sequence, *last = level(
-                sequence, initial_state=first, mask=mask, training=training
-            )
+            sequence, *last = level(sequence, initial_state=first, training=training)
             sequence = self.drop(sequence, training=training)
             outputs.append(sequence)
             last_states.append(last)
@@ -383,11 +381,16 @@ class Generator(keras.Model):
         Returns:
             The logits, `(batch, characters)`, and the new states.
         """
+        outputs, states = self._advance(tokens, states)
+        return self.logits(outputs), states
+
+    def _advance(self, tokens, states):
+        """A step without the logits: the outputs of the last level, the new states."""
         outputs, new = self.embedding(tokens), []
         for level, state in zip(self.levels, states):
             outputs, state = level.cell(outputs, state)
             new.append(state)
-        return self.logits(outputs), new
+        return outputs, new
 
     def generate(
         self,
@@ -533,12 +536,19 @@ class Generator(keras.Model):
 
     def _begin(self, tokens, lengths, classes):
         """Reads each prompt but for its last character: that one, and the states."""
-        batch, timesteps = ops.shape(tokens)
-        # A masked step leaves the state: each row as if it were alone.
-        mask = ops.arange(timesteps)[None] < lengths[:, None] - 1
-        states = self.get_initial_state(batch, classes)
-        _, states = self._read(tokens, states, mask)
-        last = ops.take_along_axis(tokens, lengths[:, None] - 1, axis=1)
+        ends = lengths - 1  # where the last character stands, (batch,)
+
+        def body(t, states):
+            _, new = self._advance(tokens[:, t], states)
+            reads = ops.expand_dims(t < ends, -1)  # each row as if it were alone
+            flat = zip(keras.tree.flatten(new), keras.tree.flatten(states))
+            kept = [ops.where(reads, after, before) for after, before in flat]
+            return t + 1, keras.tree.pack_sequence_as(states, kept)
+
+        first = self.get_initial_state(ops.shape(tokens)[0], classes)
+        longest = ops.max(ends)
+        _, states = ops.while_loop(lambda t, *_: t < longest, body, (0, first))
+        last = ops.take_along_axis(tokens, ops.expand_dims(ends, -1), axis=1)
         return last[:, 0], states
 
     def _write(self, last, states, uniforms, count, temperature, top_k, top_p):

@@ -91,7 +91,13 @@ def softmax(logits):
 # Reading
 
 
-@pytest.mark.parametrize("dtype, close", [("float32", 1e-5), ("float64", 1e-12)])
+# Keras computes in float64 on TensorFlow alone: its matrix products on PyTorch round to
+# float32, and JAX has no float64 unless it is told to.
+@pytest.mark.parametrize(
+    "dtype, close",
+    [("float32", 1e-5)]
+    + [("float64", 1e-12)] * (keras.backend.backend() == "tensorflow"),
+)
 def test_logits_are_those_of_the_equations(dtype, close):
     model = generator(ElmanCell(7, output_units=4), ElmanCell(6), dtype=dtype)
     ids = model.encode(TEXT)
