@@ -197,33 +197,29 @@ def test_judge(finished, generator, tmp_path):
 @pytest.mark.skipif(
     not SHAKESPEARE.is_file(), reason=f"there is no {SHAKESPEARE} to put in place"
 )
-def test_tiny_shakespeare_by_the_builder_of_tfds(tmp_path, monkeypatch):
+def test_tiny_shakespeare_by_the_builder_of_tfds(tmp_path, monkeypatch, capsys):
     """The file lies where the builder would download it to: no flag, no network."""
-    url = tfds.builder("tiny_shakespeare", data_dir=tmp_path).url_infos
-    ((address, info),) = url.items()
+    builder = functools.partial(tfds.builder, data_dir=tmp_path / "data")
+    ((address, info),) = builder("tiny_shakespeare").url_infos.items()
     name = resource.get_dl_fname(address, info.checksum)
     folder = tmp_path / "data" / "downloads"
     folder.mkdir(parents=True)
     shutil.copy(SHAKESPEARE, folder / name)
     (folder / f"{name}.INFO").write_text(json.dumps({"original_fname": "input.txt"}))
+    monkeypatch.setattr(corpora.tfds, "builder", builder)
+
     # Its defaults, but for the size: 150,000 characters once.
-    code = f"""
-import sys
-sys.path.insert(0, {str(TUTORIALS)!r})
-import character_generation as tutorial
-tutorial.QUICK_PART = {{"train": 150_000}}
-sys.exit(tutorial.main([
-    "--corpus", "tiny_shakespeare", "--quick", "--units", "128", "--epochs", "1",
-    "--batch-size", "32", "--output", {str(tmp_path / "out")!r},
-]))
-"""
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
-    status, out, error = python("-c", code)
-    assert status == 0, error
+    monkeypatch.setattr(tutorial, "QUICK_PART", {"train": 150_000})
+    arguments = ["--corpus", "tiny_shakespeare", "--quick", "--output", str(tmp_path)]
+    size = ["--units", "128", "--epochs", "1", "--batch-size", "32"]
+    assert tutorial.main([*arguments, *size]) == 0
+    out = capsys.readouterr().out
     assert "150,000 characters to learn from, 55,770 to choose" in out
-    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))
+    metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     bits = metrics["test_bits_per_character"]
     assert bits["network"] < bits["unigram"] - 1
+    unigram = bits["unigram"] * math.log(2)
+    assert metrics["validation_nats_per_character"] < unigram
 
 
 def test_folk_tunes(tmp_path, capsys):
@@ -246,19 +242,6 @@ def test_bars_are_counted():
     assert tutorial.bars(abc) == (3, 2)  # without the first and the last
     share, right, found = tutorial.count_bars([abc, "M: what\nK:\n[[["])
     assert share == 0.5 and right == 2 / 3 and found[0] == (3, 2)
-
-
-def test_own_text(text, tmp_path, capsys):
-    arguments = ["--quick", "--text", str(text), "--output", str(tmp_path)]
-    options = ["--cell", "elman", "--layers", "2", "--no-carry", "--dropout", "0.1"]
-    assert tutorial.main([*arguments, *options]) == 0
-    assert not (tmp_path / "unfinished").exists()
-    assert tutorial.main(["--output", str(tmp_path), "--write", "the c"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] != ""
-    empty = ["--output", tmp_path, "--write", ""]
-    refused(tutorial.main, empty, "--write", tmp_path, capsys)
-    kind = ["--output", tmp_path, "--write", "the", "--condition", "positive"]
-    refused(tutorial.main, kind, "no kinds", tmp_path, capsys)
 
 
 def test_own_text_is_cut_and_nothing_lost(text):
@@ -371,8 +354,9 @@ def test_other_backend(tmp_path, capsys, monkeypatch):
 # --------------------------------------------------------------------------- resuming
 
 
-def test_killed_and_resumed(text, tmp_path, capsys):
-    arguments = ["--quick", "--text", text, "--output", tmp_path, "--epochs", 40]
+def test_own_text_killed_and_resumed(text, tmp_path, capsys):
+    arguments = ["--quick", "--text", text, "--output", tmp_path, "--epochs", 12]
+    arguments += ["--cell", "lstm", "--no-carry", "--dropout", "0.1"]
     process = python(SCRIPT, *arguments, wait=False, stdin=subprocess.DEVNULL)
     kept = tmp_path / "unfinished" / "network"
     until = time.monotonic() + 200
@@ -383,7 +367,7 @@ def test_killed_and_resumed(text, tmp_path, capsys):
     process.communicate()
     (last,) = list(kept.glob("epoch-*"))[-1:]
     done = json.loads((last / "history.json").read_text("utf-8"))
-    assert 1 <= len(done) < 40
+    assert 1 <= len(done) < 12
 
     # With other options there is nothing of this kind to go on with.
     other = [*arguments, "--resume", "--units", "9"]
@@ -391,13 +375,22 @@ def test_killed_and_resumed(text, tmp_path, capsys):
 
     assert tutorial.main([*map(str, arguments), "--resume"]) == 0
     history = rows(tmp_path / "history.csv")
-    assert [int(row["epoch"]) for row in history] == list(range(1, 41))
+    assert [int(row["epoch"]) for row in history] == list(range(1, 13))
     assert [float(row["loss"]) for row in history[: len(done)]] == [
         row["loss"] for row in done
     ]
     batches = [int(row["batches"]) for row in rows(tmp_path / "progress.csv")]
     assert batches == sorted(set(batches)) and batches[:3] == [8, 16, 32]
     assert not (tmp_path / "unfinished").exists()
+
+    # A network without kinds and without a start writes on after a prompt.
+    capsys.readouterr()
+    assert tutorial.main(["--output", str(tmp_path), "--write", "the c"]) == 0
+    assert capsys.readouterr().out.startswith("the c")
+    empty = ["--output", tmp_path, "--write", ""]
+    refused(tutorial.main, empty, "--write", tmp_path, capsys)
+    kind = ["--output", tmp_path, "--write", "the", "--condition", "positive"]
+    refused(tutorial.main, kind, "no kinds", tmp_path, capsys)
 
 
 # --------------------------------------------------------------------- the yardsticks
