@@ -139,7 +139,7 @@ def read_options(argv):
         help="of the second network; with none there is no second one",
     )
     parser.add_argument(
-        "--epochs", type=workshop.positive, default=16, help="passes over the pairs"
+        "--epochs", type=workshop.positive, default=12, help="passes over the pairs"
     )
     parser.add_argument(
         "--batch-size", type=workshop.positive, default=128, help="pairs per step"
@@ -341,24 +341,37 @@ def load(options):
 # them all, "\ufffd".
 #
 # Texts differ in length, a batch is a rectangle: it is filled up with zeros, which the
-# encoder skips and which the loss leaves out. Texts of about the same length share a
-# batch, so that there is little to fill up.
+# encoder skips and which the loss leaves out. Each batch has the same size and the width
+# of the longest text of all, so that its loops are compiled once. It is a random draw.
+# Batches of texts of one length would have less padding, but one length is one way to
+# write a date: each step would forget a little of the other ways.
 
 
 # %%
-class Batches(workshop.ByLength):
-    """Batches of pairs whose sources are about equally long, ready for `fit`."""
+class Batches(keras.utils.PyDataset):
+    """Batches of pairs, ready for `fit`."""
 
     def __init__(self, model, pairs, batch_size, seed=None):
+        """With a `seed` each epoch draws its batches anew; without it they are all pairs."""
+        super().__init__()
         (self.source, self.previous), self.target = model.encode(*pairs)
-        lengths = np.count_nonzero(self.source, axis=1)
-        super().__init__(lengths, batch_size, seed, blur=4.0)
+        self.batch_size, self.seed = batch_size, seed
+        self.epoch = 0
 
-    def take(self, heap, random):
-        read = self.lengths[heap].max()
-        written = np.count_nonzero(self.target[heap], axis=1).max()
-        x = self.source[heap, :read], self.previous[heap, :written]
-        return x, self.target[heap, :written]
+    def __len__(self):
+        whole, rest = divmod(len(self.target), self.batch_size)
+        return max(1, whole) if self.seed is not None else whole + (rest > 0)
+
+    def __getitem__(self, index):
+        if index == 0:
+            self.order = np.arange(len(self.target))
+            if self.seed is not None:
+                np.random.default_rng((self.seed, self.epoch)).shuffle(self.order)
+        heap = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        return (self.source[heap], self.previous[heap]), self.target[heap]
+
+    def on_epoch_end(self):
+        self.epoch += 1
 
 
 # %% [markdown]
