@@ -70,7 +70,7 @@ CELLS = {
 RATES = {"elman": 2e-3, "lstm": 5e-3, "gru": 4e-3}  # the highest learning rate
 DEFAULTS = {
     "reviews": {"cell": "gru", "units": 512, "epochs": 2, "window": 100},
-    "tiny_shakespeare": {"cell": "gru", "units": 512, "epochs": 6, "window": 64},
+    "tiny_shakespeare": {"cell": "gru", "units": 512, "epochs": 5, "window": 64},
     "folk_tunes": {"cell": "gru", "units": 256, "epochs": 3, "window": 64},
     "text": {"cell": "gru", "units": 256, "epochs": 5, "window": 64},
 }
@@ -483,7 +483,8 @@ class Progress(keras.callbacks.Callback):
             self.tell()
 
     def on_train_end(self, logs=None):
-        self.tell()
+        if not self.rows or self.rows[-1]["batches"] < self.batches:
+            self.tell()
 
     def tell(self):
         bits = bits_per_character(self.model, self.part, "validation")
