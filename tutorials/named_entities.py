@@ -133,7 +133,7 @@ def read_options(argv):
         help="read each sentence from its end, too",
     )
     parser.add_argument(
-        "--epochs", type=workshop.positive, default=8, help="passes over the sentences"
+        "--epochs", type=workshop.positive, default=6, help="passes over the sentences"
     )
     parser.add_argument(
         "--batch-size", type=workshop.positive, default=32, help="sentences per step"
@@ -183,7 +183,7 @@ def load_sentences(options):
     random = np.random.default_rng(options.seed)
     templates = composed.split_templates(random)
     known, new = composed.Names(new=False), composed.Names(new=True)
-    count = 600 if options.quick else 10_000
+    count = 600 if options.quick else 8000
     train = composed.compose(templates[0], known, count, random)
     validation = composed.compose(templates[1], known, count // 10, random)
     tests = {
@@ -710,6 +710,7 @@ def draw_lines(lines, colours, width=15.0):
                 y += 0.15 if heading else 0.0
             elif name is not None:
                 label = f"{text} {name}"
+                x += 0.06
                 style["bbox"] = {"fc": colours[name], "ec": "none", "pad": 3}
             artist = put(label, **style)
             size = artist.get_window_extent(pen).width / inch
