@@ -38,6 +38,7 @@ it.
 
 from keras import ops
 
+from keras_rnn.cells.cell import dense
 from keras_rnn.scan import choose, scan, shards, split
 
 
@@ -83,84 +84,90 @@ class Pass:
         return ops.concatenate(sequences, 0), last_states
 
     def _run(self, inputs, states, mask, drop, training):
-        """The pass, with the custom gradient of its recurrence, over a whole batch."""
-        cell, units = self.cell, self.cell.units
-        inputs = ops.transpose(inputs, (1, 0, 2))  # (timesteps, batch, features)
-        projected = cell.project(inputs)  # (timesteps, batch, gates)
-        weights = cell.recurrent_weights()
-        # What a loop may go without comes as a list of one tensor, or of none.
+        """The pass over a whole batch: one function, whose gradient is by hand."""
+        cell = self.cell
+        # What a pass may go without comes as a list of one tensor, or of none.
         drops = [] if drop is None else [drop]
-        masks = []
-        if mask is not None:
-            masks.append(
-                ops.expand_dims(ops.transpose(mask), -1)
-            )  # (timesteps, batch, 1)
-
-        sizes = (training, *projected.shape[:2])
+        masks = [] if mask is None else [ops.expand_dims(mask, -1)]
+        sizes = (training, *inputs.shape[1::-1])  # of time, of the batch
         forward = choose(self.forward, self._compiled, *sizes)
         backward = choose(self.backward, self._compiled, *sizes)
+        arguments = [inputs], cell.input_weights(), cell.recurrent_weights(), states
 
         @ops.custom_gradient
-        def recurrence(projected, *weights_and_states):
-            weights = weights_and_states[: len(weights_and_states) - len(states)]
-            first = list(weights_and_states[len(weights) :])
-            last, sequence, saved = forward(
-                projected, list(weights), first, masks, drops
+        def pass_over_time(*tensors):
+            tensors = iter(tensors)
+            (x,), input_weights, weights, first = (
+                [next(tensors) for _ in group] for group in arguments
             )
+            projected = dense(x, *input_weights)  # (batch, timesteps, gates)
+            last, sequence, saved = forward(projected, weights, first, masks, drops)
 
             def gradient(d_sequence, *d_last):
                 transposed = ops.transpose(weights[0])
                 d_first, deltas = backward(
                     d_sequence, list(d_last), sequence, saved, transposed, masks, drops
                 )
-                # h_{t-1}^T @ d recurrent_t, summed from the second step on; then the
-                # first, whose h_{t-1} stands elsewhere.
-                h, h_0, d_recurrent = sequence[:-1], first[0], deltas[-1]
-                if drops:
-                    h, h_0 = h * drops[0], h_0 * drops[0]
-                d_kernel = ops.matmul(
-                    ops.transpose(ops.reshape(h, (-1, units))),
-                    ops.reshape(d_recurrent[1:], (-1, transposed.shape[0])),
+                d_projected, d_recurrent = deltas[0], deltas[-1]
+                h, h_0 = sequence, first[0]
+                for drop in drops:
+                    h, h_0 = h * ops.expand_dims(drop, 1), h_0 * drop
+                d_weights = _d_weights(h, d_recurrent, weights, before=h_0)
+                return (
+                    dense(d_projected, ops.transpose(input_weights[0])),
+                    *_d_weights(x, d_projected, input_weights),
+                    *d_weights,
+                    *d_first,
                 )
-                d_kernel = d_kernel + ops.matmul(ops.transpose(h_0), d_recurrent[0])
-                d_biases = [ops.sum(d_recurrent, axis=(0, 1)) for _ in weights[1:]]
-                return deltas[0], d_kernel, *d_biases, *d_first
 
-            return (ops.transpose(sequence, (1, 0, 2)), *last), gradient
+            return (sequence, *last), gradient
 
-        sequence, *last = recurrence(projected, *weights, *states)
+        sequence, *last = pass_over_time(*(t for group in arguments for t in group))
         return sequence, last
 
-    def forward(self, projected, weights, states, masks, drops):
+    def forward(self, projected, weights, states, masks, drops, in_place=False):
         """The loop forward: the last states, each h_t, and what is saved of each step.
 
         Args:
-            projected: Tensor of shape `(timesteps, batch, gates)`.
+            projected: Tensor of shape `(batch, timesteps, gates)`.
             weights: List of the weights of the recurrent term.
             states: List of tensors of shape `(batch, units)`.
-            masks: List of a boolean tensor of shape `(timesteps, batch, 1)`, or empty.
+            masks: List of a boolean tensor of shape `(batch, timesteps, 1)`, or empty.
             drops: List of what recurrent dropout multiplies h_{t-1} by, a tensor of
                 shape `(batch, units)`, or empty.
+            in_place: Boolean, see `keras_rnn.scan.scan`.
 
         Returns:
-            List of tensors of shape `(batch, units)`, tensor of shape `(timesteps,
-            batch, units)`, and list of tensors of that shape.
+            List of tensors of shape `(batch, units)`, tensor of shape `(batch,
+            timesteps, units)`, and list of tensors of that shape.
         """
         cell = self.cell
 
         def step(states, slices):
             projected, *masks = slices
             h_prev = states[0] * drops[0] if drops else states[0]
-            new, saved = cell.step(projected, cell.recur(h_prev, weights), states)
+            new, saved = cell.step(projected, dense(h_prev, *weights), states)
             for mask in masks:
                 new = [ops.where(mask, n, old) for n, old in zip(new, states)]
             return new, [new[0], *saved]
 
         widths = [cell.units] * (1 + cell.saved_count)
-        last, (sequence, *saved) = scan(step, states, [projected, *masks], widths)
+        last, (sequence, *saved) = scan(
+            step, states, [projected, *masks], widths, in_place=in_place
+        )
         return last, sequence, saved
 
-    def backward(self, d_sequence, d_last, sequence, saved, transposed, masks, drops):
+    def backward(
+        self,
+        d_sequence,
+        d_last,
+        sequence,
+        saved,
+        transposed,
+        masks,
+        drops,
+        in_place=False,
+    ):
         """The loop back: the gradients by the first states, and the deltas of all steps.
 
         Args:
@@ -173,15 +180,16 @@ class Pass:
             transposed: The recurrent kernel, transposed once for all steps.
             masks: As in `forward`.
             drops: As in `forward`.
+            in_place: As in `forward`.
 
         Returns:
             Two lists: tensors of shape `(batch, units)`, and tensors of shape
-            `(timesteps, batch, gates)`.
+            `(batch, timesteps, gates)`.
         """
         cell, count = self.cell, len(d_last)
 
         def step(d_states, slices):
-            h, *slices, d_h = slices
+            h, d_h, *slices = slices
             saved, masks = slices[: cell.saved_count], slices[cell.saved_count :]
             d_states = [d_states[0] + d_h, *d_states[1:]]
             d_kept = [None] * count
@@ -200,8 +208,38 @@ class Pass:
         return scan(
             step,
             d_last,
-            [sequence, *saved, *masks],
+            [sequence, d_sequence, *saved, *masks],
             [transposed.shape[0]] * cell.delta_count,
             reverse=True,
-            batch_major=[d_sequence],
+            in_place=in_place,
         )
+
+
+def _d_weights(inputs, deltas, weights, before=None):
+    """The gradients of the map inputs @ kernel + bias by its weights.
+
+    Args:
+        inputs: Tensor of shape `(batch, timesteps, features)`.
+        deltas: Tensor of shape `(batch, timesteps, gates)`, the gradient by the result.
+        weights: The list `[kernel]`, or `[kernel, bias]`.
+        before: Tensor of shape `(batch, features)`, where the map is not of `inputs` but
+            of those one step earlier: what stood before the first.
+
+    Returns:
+        List of tensors: the sum over batch and time of inputs^T @ deltas, and of deltas.
+    """
+    rows, d_rows = (ops.reshape(t, (-1, t.shape[-1])) for t in (inputs, deltas))
+    if before is None:
+        d_kernel = ops.matmul(ops.transpose(rows), d_rows)
+    else:
+        # One row later stands what belongs one step later: no copy of the sequence. Only
+        # where a sequence ends does a row meet the first of the next one, in whose place
+        # `before` should be.
+        wrong = ops.pad(inputs[:-1, -1], ((1, 0), (0, 0)))  # (batch, features)
+        d_kernel = ops.matmul(ops.transpose(rows[:-1]), d_rows[1:])
+        d_kernel += ops.matmul(ops.transpose(before - wrong), deltas[:, 0])
+    if len(weights) == 1:
+        return [d_kernel]
+    # As a product, too: TensorFlow's sum over rows takes twice as long.
+    ones = ops.ones_like(d_rows[:, :1])  # (batch * timesteps, 1)
+    return [d_kernel, ops.matmul(ops.transpose(ones), d_rows)[0]]

@@ -4,9 +4,11 @@
 pays, and `shards` cuts a batch into parts whose loops run side by side.
 """
 
+import functools
 import os
 
 import tensorflow as tf
+from keras import ops
 
 # A turn of a loop costs some microseconds by itself, about as much as the matrix product
 # of a small step: so several steps stand in one turn. More than these bring little, and
@@ -16,47 +18,63 @@ STEPS_PER_TURN = 5
 ROWS_PER_SHARD = 8
 
 
-def scan(step, carry, sequences, widths, reverse=False, batch_major=()):
-    """Carries states along the first axis of some sequences.
+def scan(step, carry, sequences, widths, reverse=False, in_place=False):
+    """Carries states along the time axis of some sequences.
 
     Args:
         step: Function of two lists of tensors, the carry and the slices of one step,
             which returns the next carry and the outputs of the step.
         carry: List of tensors of shape `(batch, width)`.
-        sequences: List of tensors of shape `(timesteps, batch, width)`.
+        sequences: List of tensors of shape `(batch, timesteps, width)`.
         widths: List of integers: the last dimension of each output.
         reverse: Whether to go from the last step to the first. The outputs stand at
             their own step either way.
-        batch_major: List of tensors of shape `(batch, timesteps, width)`, whose slices
-            come after those of the sequences: to read a step here and there costs less
-            than to transpose all of them before.
+        in_place: Whether the outputs are written into arrays of their final size. XLA
+            does so without a copy; a graph would copy the whole array each time.
 
     Returns:
-        The last carry, and a list of the outputs, `(timesteps, batch, width)` each.
+        The last carry, and a list of the outputs, `(batch, timesteps, width)` each.
     """
-    timesteps = sequences[0].shape[0]
+    static_shape = batch_size, timesteps = sequences[0].shape[:2]
     if timesteps is None:
-        timesteps = tf.shape(sequences[0])[0]
+        timesteps = tf.shape(sequences[0])[1]
         loops = [(timesteps // STEPS_PER_TURN, STEPS_PER_TURN)]
         loops += [(timesteps % STEPS_PER_TURN, 1)]
     else:
         size = _steps_per_turn(timesteps)
         loops = [(timesteps // size, size), (1, timesteps % size)]
-    arrays = [
-        tf.TensorArray(
-            carry[0].dtype, timesteps, element_shape=[*carry[0].shape[:1], w]
-        )
-        for w in widths
-    ]
+    dtype = carry[0].dtype
+    if in_place:
+        rows = tf.shape(sequences[0])[0]
+        arrays = [tf.zeros((rows, timesteps, width), dtype) for width in widths]
+    else:
+        arrays = [
+            tf.TensorArray(dtype, timesteps, element_shape=[batch_size, width])
+            for width in widths
+        ]
 
     def turn(start, size, carry, arrays):
         """`size` steps written out, the first of them (in time or back) at `start`."""
-        for i in range(size):
-            place = timesteps - 1 - start - i if reverse else start + i
-            slices = [tf.gather(s, place) for s in sequences]
-            slices += [tf.gather(s, place, axis=1) for s in batch_major]
-            carry, outputs = step(carry, slices)
-            arrays = [a.write(place, o) for a, o in zip(arrays, outputs)]
+        if not size:
+            return carry, arrays
+        places = [start + i for i in range(size)]
+        if reverse:
+            places = [timesteps - 1 - place for place in places]
+        steps = []
+        for place in places:
+            slices = [tf.gather(s, place, axis=1) for s in sequences]
+            carry, outputs = step(carry, slices)  # (batch, width) each
+            steps.append(outputs)
+        if in_place:
+            first, order = (places[-1], -1) if reverse else (places[0], 1)
+            blocks = [tf.stack(o[::order], axis=1) for o in zip(*steps)]
+            arrays = [
+                ops.slice_update(array, (0, first, 0), block)
+                for array, block in zip(arrays, blocks)
+            ]
+        else:
+            for place, outputs in zip(places, steps):
+                arrays = [a.write(place, o) for a, o in zip(arrays, outputs)]
         return carry, arrays
 
     start = 0
@@ -74,7 +92,11 @@ def scan(step, carry, sequences, widths, reverse=False, batch_major=()):
                 maximum_iterations=turns,
             )
         start = start + turns * size
-    return carry, [array.stack() for array in arrays]
+    if not in_place:
+        arrays = [tf.transpose(array.stack(), (1, 0, 2)) for array in arrays]
+    for array, width in zip(arrays, widths):
+        array.set_shape((*static_shape, width))  # XLA's update forgets it
+    return carry, arrays
 
 
 def _steps_per_turn(timesteps):
@@ -94,7 +116,7 @@ def choose(loop, compiled, training, timesteps, batch_size):
     is exported for any batch size holds plain operations only.
 
     Args:
-        loop: A function of tensors.
+        loop: A function of tensors, and of `in_place` (see `scan`).
         compiled: Dictionary, which keeps what was made of the loop for the next call.
         training: Boolean.
         timesteps: Integer, or `None` where it is known only when the graph runs.
@@ -108,6 +130,7 @@ def choose(loop, compiled, training, timesteps, batch_size):
         return loop
     key = (loop.__name__, *kind)
     if key not in compiled:
+        loop = functools.partial(loop, in_place="jit_compile" in kind)
         compiled[key] = tf.function(loop, autograph=False, **kind)
     return compiled[key]
 

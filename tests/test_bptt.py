@@ -347,23 +347,29 @@ def test_new_sizes_are_compiled_once_each(monkeypatch):
 
 @pytest.mark.parametrize("timesteps", [1, 2, 5, 6, 7, 11, 101])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("known", [False, True])
-def test_scan_is_a_running_sum(timesteps, reverse, known):
-    x = np.random.randn(timesteps, 3, 2)
+@pytest.mark.parametrize("how", ["unknown sizes", "graph", "compiled"])
+def test_scan_is_a_running_sum(timesteps, reverse, how):
+    x = np.random.randn(3, timesteps, 2)
 
     def run(x):
         def step(carry, slices):
             total = carry[0] + slices[0]
             return [total], [total]
 
-        return scan(step, [tf.zeros((3, 2), x.dtype)], [x], [2], reverse)
+        zeros = tf.zeros_like(x[:, 0])
+        return scan(step, [zeros], [x], [2], reverse, in_place=how == "compiled")
 
-    spec = tf.TensorSpec([timesteps if known else None, 3, 2], "float64")
-    (carry,), (sums,) = tf.function(run, input_signature=[spec])(x)
+    shape = [None, None, 2] if how == "unknown sizes" else x.shape
+    function = tf.function(
+        run,
+        input_signature=[tf.TensorSpec(shape, "float64")],
+        jit_compile=how == "compiled",
+    )
+    (carry,), (sums,) = function(x)
     way = slice(None, None, -1 if reverse else 1)
-    want = np.cumsum(x[way], axis=0)[way]
+    want = np.cumsum(x[:, way], axis=1)[:, way]
     np.testing.assert_allclose(sums, want)
-    np.testing.assert_allclose(carry, x.sum(axis=0))
+    np.testing.assert_allclose(carry, x.sum(axis=1))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7])

@@ -44,10 +44,11 @@ def dense(inputs, kernel, bias=None):
     A product of a batch of matrices with one matrix would have a gradient for each of
     them, to be added up.
     """
-    rows = ops.matmul(ops.reshape(inputs, (-1, kernel.shape[0])), kernel)
-    if bias is not None:
-        rows = rows + bias
-    return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[1]))
+    if len(inputs.shape) > 2:
+        rows = dense(ops.reshape(inputs, (-1, kernel.shape[0])), kernel, bias)
+        return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[1]))
+    outputs = ops.matmul(inputs, kernel)
+    return outputs if bias is None else outputs + bias
 
 
 # The derivative of an activation, in terms of its value: what `adjoint` needs. An
@@ -258,32 +259,32 @@ class RecurrentCell:
     # do the same, so that they have one gradient; else 2.
     delta_count = 1
 
-    def project(self, inputs):
-        """What the inputs add to a step, x_t @ kernel + bias, for one step or many.
-
-        Args:
-            inputs: Tensor of shape `(..., features)`.
+    def input_weights(self):
+        """The weights of the projected input, x_t @ kernel + bias.
 
         Returns:
-            Tensor of shape `(..., gates)`, where `gates` is the width of the kernel.
+            The list `[kernel]` or `[kernel, bias]`, tensors in the compute dtype.
         """
-        bias = self._tensor(self.bias) if self.use_bias else None
-        return dense(inputs, self._tensor(self.kernel), bias)
+        weights = [self.kernel, self.bias] if self.use_bias else [self.kernel]
+        return [self._tensor(weight) for weight in weights]
 
     def recurrent_weights(self):
-        """The weights of the recurrent term: a list of tensors."""
-        return [self._tensor(self.recurrent_kernel)]
+        """The weights of the recurrent term, h_{t-1} @ recurrent_kernel.
 
-    def recur(self, h_prev, weights):
-        """What the state before adds to a step: h_{t-1} @ recurrent_kernel."""
-        return ops.matmul(h_prev, weights[0])
+        Returns:
+            The list `[recurrent_kernel]`, or `[recurrent_kernel, bias]` where the term
+            has a bias of its own.
+        """
+        return [self._tensor(self.recurrent_kernel)]
 
     def step(self, projected, recurrent, states):
         """The new states.
 
         Args:
-            projected: Tensor of shape `(batch, gates)`, from `project`.
-            recurrent: Tensor of shape `(batch, gates)`, from `recur`.
+            projected: Tensor of shape `(batch, gates)`, the map of x_t by
+                `input_weights`.
+            recurrent: Tensor of shape `(batch, gates)`, the map of h_{t-1} by
+                `recurrent_weights`.
             states: List of tensors of shape `(batch, units)`, the states before.
 
         Returns:
@@ -320,8 +321,9 @@ class RecurrentCell:
         nested = isinstance(states, (list, tuple))
         states = list(states) if nested else [states]
         h_prev = self.drop_state(states[0], training)  # (batch, units)
-        projected = self.project(self.drop_inputs(inputs, training))  # (batch, gates)
-        recurrent = self.recur(h_prev, self.recurrent_weights())  # (batch, gates)
+        x = self.drop_inputs(inputs, training)  # (batch, features)
+        projected = dense(x, *self.input_weights())  # (batch, gates)
+        recurrent = dense(h_prev, *self.recurrent_weights())  # (batch, gates)
         states, _ = self.step(projected, recurrent, states)
         return self.readout(states[0]), states if nested else states[0]
 

@@ -58,22 +58,16 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
     saved_count = 5
     delta_count = 2
 
-    def project(self, inputs):
-        bias = self._tensor(self.bias) if self.use_bias else None
-        if self.use_bias and self.reset_after:
-            bias = bias[0]
-        return dense(inputs, self._tensor(self.kernel), bias)
+    def input_weights(self):
+        kernel, *bias = super().input_weights()
+        return [kernel, *(b[0] if self.reset_after else b for b in bias)]
 
     def recurrent_weights(self):
-        weights = [self._tensor(self.recurrent_kernel)]
+        """With a bias of its own, which the reset gate scales (`reset_after=True`)."""
+        weights = super().recurrent_weights()
         if self.use_bias and self.reset_after:
             weights.append(self._tensor(self.bias)[1])
         return weights
-
-    def recur(self, h_prev, weights):
-        """h_{t-1} @ recurrent_kernel + the second bias, which the reset gate scales."""
-        recurrent = ops.matmul(h_prev, weights[0])
-        return recurrent + weights[1] if len(weights) > 1 else recurrent
 
     def step(self, projected, recurrent, states):
         """The equations of h_t with `reset_after=True`."""
@@ -120,7 +114,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         nested = isinstance(states, (list, tuple))
         h_prev = states[0] if nested else states
         dropped = self.drop_state(h_prev, training)
-        projected = self.project(self.drop_inputs(inputs, training))
+        projected = dense(self.drop_inputs(inputs, training), *self.input_weights())
         x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
         (kernel,), both = self.recurrent_weights(), 2 * self.units
         h_z, h_r = ops.split(ops.matmul(dropped, kernel[:, :both]), 2, axis=-1)
