@@ -409,11 +409,11 @@ def keep(cell, longest):
 #
 # A play has a million characters. To carry the gradient from its end to its beginning,
 # all h_t between would have to be kept, and one step of learning would take as long as
-# reading the play. So the text is read in *windows* of some fifty characters: forward
+# reading the play. So the text is read in *windows* of some hundred characters: forward
 # through a window, back through it, a step of learning, the next window.
 #
-#     h_0 -> [x_1 ... x_50] -> h_50 -> [x_51 ... x_100] -> h_100 -> ...
-#            <- gradient  |           <- gradient    |
+#     h_0 -> [x_1 ... x_100] -> h_100 -> [x_101 ... x_200] -> h_200 -> ...
+#             <--- gradient |             <----- gradient |
 #
 # The *state* is carried over from window to window, so the network reads the second
 # window with all that it knows from the first. The *gradient* is cut at the border. What

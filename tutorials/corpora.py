@@ -158,6 +158,7 @@ def is_fetched(builder):
 # ---------------------------------------------------------------------------- a file
 
 SHORTEST = 4_000  # characters of a file: a twentieth of it must say something
+MOST = 6_000  # different ones: five in a row must make a number of 63 bits
 
 
 def own_text(path):
@@ -171,6 +172,11 @@ def own_text(path):
     if len(text) < SHORTEST:
         raise Mistake(
             f"{path} has {len(text)} characters; at least {SHORTEST} are needed"
+        )
+    if len(set(text)) > MOST:
+        raise Mistake(
+            f"{path} has {len(set(text))} different characters; at most {MOST} can be "
+            "told apart"
         )
     first, second = len(text) * 18 // 20, len(text) * 19 // 20
     cuts = [text[:first], text[first:second], text[second:]]

@@ -322,6 +322,7 @@ def test_mistakes(case, text, tmp_path, capsys, monkeypatch):
         (b"too short", "at least 4000"),
         (b"\xff\xfe\x00" * 3_000, "UTF-8"),
         (b"", "0 char"),
+        ("".join(map(chr, range(0x4E00, 0x6600))).encode(), "at most 6000"),
     ],
 )
 def test_bad_texts(content, says, tmp_path, capsys):
