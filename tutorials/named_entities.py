@@ -421,9 +421,9 @@ def pad(rows, extra=0):
 # without a letter leaves zeros in the network over the letters, and `Masking` makes a
 # mask of them.
 #
-# It is different with metrics. For each batch Keras adds up the accuracies of the
-# sentences, each divided by the number of all steps, padding included: in the mean over
-# some batches those with more padding count less. `WordAccuracy` below counts words.
+# It is different with metrics. To the mean over an epoch each batch contributes what it
+# counted, divided by the number of all its steps, padding included: the more padding, the
+# less it counts. `WordAccuracy` below counts words, wherever they stand.
 
 
 # %%

@@ -12,7 +12,6 @@ import tensorflow_datasets as tfds
 
 from tests.tutorials.scripts import (
     TUTORIALS,
-    break_off_after_one_epoch,
     contents,
     python,
     refused,
@@ -22,7 +21,6 @@ from tests.tutorials.scripts import (
 # isort: split
 import named_entities as tutorial
 import sentences as composed
-import workshop
 
 SCRIPT = TUTORIALS / "named_entities.py"
 CORPUS = """\
@@ -321,7 +319,7 @@ def test_predict(finished, capsys):
 def test_own_corpus(corpus, tmp_path, capsys):
     folder = tmp_path / "results"
     arguments = ["--quick", "--conll", *corpus, "--output", folder, "--epochs", "1"]
-    arguments += ["--cell", "lstm", "--no-bidirectional", "--batch-size", "1"]
+    arguments += ["--no-letters", "--no-bidirectional", "--batch-size", "1"]
     assert tutorial.main([str(argument) for argument in arguments]) == 0
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     assert {n: row["names"] for n, row in metrics["scores"]["test"].items()} == {
@@ -418,29 +416,6 @@ def test_mistakes(case, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "none"))
     options, says = MISTAKES[case]
     refused(tutorial.main, ["--output", tmp_path, *options], says, tmp_path, capsys)
-
-
-def test_resumed(some, tmp_path, monkeypatch):
-    """A training that broke off goes on after its last epoch, as it would have."""
-    chosen = settings(letters=False, bidirectional=False, epochs=3)
-    lists = tutorial.Lists.of(some, 1)
-
-    def train(folder, resume=False):
-        folder.mkdir(exist_ok=True)
-        run = workshop.Run(folder, {}, resume)
-        network, history = tutorial.fit(run, chosen, lists, some, some[:4])
-        losses = [(row["loss"], row["val_word_accuracy"]) for row in history]
-        return losses, network.get_weights()
-
-    losses, weights = train(tmp_path / "whole")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        break_off_after_one_epoch(patch)
-        train(tmp_path / "broken")
-    again, others = train(tmp_path / "broken", resume=True)
-    assert len(again) == 3
-    np.testing.assert_allclose(again, losses, rtol=1e-5)
-    for a, b in zip(weights, others):
-        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_settings_are_saved():

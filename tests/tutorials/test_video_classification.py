@@ -9,7 +9,6 @@ from PIL import Image
 
 from tests.tutorials.scripts import (
     TUTORIALS,
-    break_off_after_one_epoch,
     python,
     refused,
     rows,
@@ -209,26 +208,3 @@ def test_mistakes(options, says, tmp_path, capsys):
     options = [option.format(folder=tmp_path) for option in options]
     arguments = ["--output", tmp_path, *options]
     refused(tutorial.main, arguments, says, tmp_path, capsys)
-
-
-def test_resumed(tmp_path, monkeypatch):
-    """A training that broke off goes on after its last epoch, as it would have."""
-    options = tutorial.read_options(["--quick"])
-    heaps = tutorial.load_heaps(options.seed, options.quick)
-
-    def train(folder, resume=False):
-        folder.mkdir(exist_ok=True)
-        run = tutorial.workshop.Run(folder, {}, resume)
-        network, history = tutorial.train(run, "one frame", options, heaps)
-        losses = [(row["loss"], row["val_loss"]) for row in history]
-        return losses, network.get_weights()
-
-    losses, weights = train(tmp_path / "whole")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        break_off_after_one_epoch(patch)
-        train(tmp_path / "broken")
-    again, others = train(tmp_path / "broken", resume=True)
-    assert len(again) == 2
-    np.testing.assert_allclose(again, losses, rtol=1e-5)
-    for a, b in zip(weights, others):
-        np.testing.assert_allclose(a, b, atol=1e-5)
