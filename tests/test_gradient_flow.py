@@ -134,8 +134,10 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    ("name", "masked"),
+    [*((name, True) for name in CELLS), ("keras GRU", False), ("LSTM", False)],
+)
 def test_each_cell(name, masked, random):
     layer = CELLS[name](UNITS)
     model = model_of(layer, masked=masked)
@@ -157,11 +159,10 @@ def test_each_cell(name, masked, random):
         check(together, np.linalg.norm(expected, axis=0))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_memory_of_an_lstm(masked, random):
+def test_memory_of_an_lstm(random):
     layer = keras_rnn.LSTM(UNITS)
-    model = model_of(layer, masked=masked)
-    x, y, mask = batch(random, masked)
+    model = model_of(layer, masked=True)
+    x, y, mask = batch(random, masked=True)
 
     def loss(nudges):
         nudges = np.concatenate([np.zeros_like(nudges), nudges], axis=-1)
@@ -212,8 +213,9 @@ def test_stack_of_cells(rnn, random):
     check(found["stack/above"], differences(lambda n: loss(nudges_above=n), shape))
 
 
-@pytest.mark.parametrize("sequences", [False, True])
-@pytest.mark.parametrize("name", ["keras LSTM", "ElmanRNN"])
+@pytest.mark.parametrize(
+    ("name", "sequences"), [("keras LSTM", False), ("ElmanRNN", True)]
+)
 def test_bidirectional(name, sequences, random):
     inner = CELLS[name](UNITS)
     inner.return_sequences = sequences
@@ -348,8 +350,10 @@ def test_cell_with_an_output_of_its_own(random):
 # ------------------------------------------------------------------------- Jacobians
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("name", ["keras SimpleRNN", "keras LSTM", "LSTM", "GRU"])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("keras SimpleRNN", 3), ("keras LSTM", 1), ("LSTM", 3), ("GRU", 3)],
+)
 def test_spectrum(name, steps, random):
     layer = CELLS[name](UNITS)
     model_of(layer)
@@ -526,11 +530,10 @@ def test_saturated_units(random):
     assert record["saturated_gates"]["memory"] == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 2])
-def test_records(steps_per_execution, random, tmp_path):
+def test_records(random, tmp_path):
     x, y = random.normal(size=(96, 7, 2)), random.normal(size=(96, 1))
     model = keras.Sequential([keras_rnn.GRU(4, name="memory"), layers.Dense(1)])
-    model.compile("sgd", "mse", steps_per_execution=steps_per_execution)
+    model.compile("sgd", "mse", steps_per_execution=2)
     path = tmp_path / "new" / "flow.csv"
     flow = GradientFlow(x[:8], y[:8], every=4, csv=path)
     seen = []
@@ -610,7 +613,7 @@ def test_training_is_the_same_with_and_without(random):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float32"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_precision(policy, random):
     keras.config.set_floatx("float32")
     x, y, _ = batch(random)
@@ -625,7 +628,8 @@ def test_tensorboard(random, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorflow import make_ndarray
 
-    flow, _, model = train(keras_rnn.GRU(4, name="memory"), 7, 1, log_dir=tmp_path)
+    layer = keras_rnn.ElmanRNN(4, name="memory")
+    flow, _, model = train(layer, 7, epochs=1, log_dir=tmp_path)
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     tags = events.Tags()["tensors"]
@@ -654,7 +658,7 @@ def test_tensorboard_that_is_not_there(random, tmp_path, monkeypatch):
 
 def test_plot(tmp_path):
     flow, _, _ = train(
-        layers.Bidirectional(layers.GRU(4, name="gru"), name="both"), 7, epochs=1
+        layers.Bidirectional(layers.SimpleRNN(4), name="both"), 7, epochs=1
     )
     figure = flow.plot()
     ahead, back, norms = figure.axes[:3]

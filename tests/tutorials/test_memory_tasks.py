@@ -1,0 +1,94 @@
+"""The tasks: what their labels say, computed here from the inputs in another way."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TUTORIALS = Path(__file__).parents[2] / "tutorials"
+sys.path.insert(0, str(TUTORIALS))
+
+import memory_tasks  # noqa: E402
+import workshop  # noqa: E402
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("timesteps", [2, 7, 50])
+def test_adding(timesteps, random):
+    x, sums = memory_tasks.adding(300, timesteps, random)
+    assert x.shape == (300, timesteps, 2) and sums.shape == (300, 1)
+    for (numbers, marks), said in zip(x.transpose(0, 2, 1), sums):
+        first, second = np.flatnonzero(marks)
+        assert first < timesteps // 2 <= second
+        assert numbers[first] + numbers[second] == pytest.approx(said[0])
+    assert np.all((x >= 0) & (x <= 1))
+
+
+def test_baseline_of_adding(random):
+    _, sums = memory_tasks.adding(200_000, 4, random)
+    assert np.mean((sums - 1) ** 2) == pytest.approx(memory_tasks.ADDING_BASELINE, 0.01)
+
+
+def test_recall(random):
+    x, symbols = memory_tasks.recall(300, 9, random)
+    assert x.shape == (300, 9, 16) and np.all(x.sum(axis=-1) == 1)
+    np.testing.assert_array_equal(x[:, 0].argmax(axis=-1), symbols)
+    assert set(symbols) == set(range(8))
+    assert x[:, 1:, :8].sum() == 0
+
+
+@pytest.mark.parametrize(("by", "shape"), [("pixel", (64, 1)), ("row", (8, 8))])
+def test_digits(by, shape, random):
+    from sklearn.datasets import load_digits
+
+    (x, y), (test_x, test_y) = memory_tasks.digits(by, random)
+    assert x.shape == (1437, *shape) and test_x.shape == (360, *shape)
+    images, labels = load_digits(return_X_y=True)
+    found = np.concatenate([x, test_x]).reshape(-1, 64) * 16
+    both = np.column_stack([found, np.concatenate([y, test_y])])
+    expected = np.column_stack([images, labels])
+    assert sorted(map(tuple, both)) == sorted(map(tuple, expected))
+
+
+def test_digits_without_scikit_learn(random, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(workshop.Mistake, match="scikit-learn"):
+        memory_tasks.digits("row", random)
+
+
+def test_fresh_batches_are_new_and_repeatable():
+    def batches():
+        fresh = memory_tasks.Fresh(memory_tasks.adding, 5, 2, 3, seed=1)
+        found = []
+        for _ in range(2):
+            found += [fresh[i][0] for i in range(len(fresh))]
+            fresh.on_epoch_end()
+        return found
+
+    first, again = batches(), batches()
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len({a.tobytes() for a in first}) == 4
+
+
+def test_finish_does_each_job_once(tmp_path):
+    done = []
+
+    def job(name):
+        def work():
+            if name == "broken":
+                raise KeyboardInterrupt
+            done.append(name)
+            return {"name": name}
+
+        return work
+
+    with pytest.raises(KeyboardInterrupt):
+        memory_tasks.finish({"a": job("a"), "broken": job("broken")}, tmp_path)
+    results = memory_tasks.finish({"a": job("a"), "b": job("b")}, tmp_path)
+    assert done == ["a", "b"] and results == [{"name": "a"}, {"name": "b"}]
