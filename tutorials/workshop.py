@@ -441,6 +441,14 @@ class TimeDistributed(keras.layers.TimeDistributed):
         return keras.ops.reshape(outputs, (batch, timesteps, *outputs.shape[1:]))
 
 
+def tell_shapes(network, inputs):
+    """Prints what comes out of each layer of a functional network."""
+    steps = keras.Model(network.inputs, [layer.output for layer in network.layers])
+    print("\nShapes")
+    for layer, output in zip(network.layers, steps(inputs)):
+        print(f"  {type(layer).__name__:24} {tuple(output.shape)}")
+
+
 # ----------------------------------------------------------------------------- plots
 
 # Told apart by all kinds of colour vision (Okabe and Ito's colours).
