@@ -443,7 +443,7 @@ class TimeDistributed(keras.layers.TimeDistributed):
 
 def tell_shapes(network, inputs):
     """Prints what comes out of each layer of a functional network."""
-    steps = keras.Model(network.inputs, [layer.output for layer in network.layers])
+    steps = keras.Model(network.input, [layer.output for layer in network.layers])
     print("\nShapes")
     for layer, output in zip(network.layers, steps(inputs)):
         print(f"  {type(layer).__name__:24} {tuple(output.shape)}")
