@@ -461,9 +461,8 @@ def build(settings, lists, steps):
     )
     if settings.bidirectional:
         memory = layers.Bidirectional(memory)
-    states = layers.Dropout(settings.dropout)(
-        memory(vectors)
-    )  # (batch, T, units or 2 units)
+    states = memory(vectors)  # (batch, T, units or 2 units)
+    states = layers.Dropout(settings.dropout)(states)
     tags = layers.Dense(1 + len(lists.tags), activation="softmax", name="tags")(states)
     network = keras.Model([words, letters], tags, name="tagger")
     rate = keras.optimizers.schedules.CosineDecay(3e-3, steps)
@@ -494,7 +493,7 @@ def read_letters(settings, lists):
 #
 # Cross-entropy, Adam, a learning rate that falls to zero, and in the end the weights of
 # the epoch with the least validation loss. The state is saved after each epoch, so that
-# `--resume` can go on.
+# `--resume` can go on. First the shapes, for two sentences.
 
 
 # %%
@@ -507,12 +506,15 @@ def fit(run, settings, lists, train, validation):
         return build(settings, lists, len(batches) * settings.epochs)
 
     validation = Batches(validation, lists, settings)
+    (words, letters), _ = batches[0]
+    workshop.tell_shapes(new(), [words[:2], letters[:2]])
+    print(flush=True)
     return run.train("tagger", new, batches, validation, settings.epochs)
 
 
 # %% [markdown]
-# The mask, seen with one's own eyes: the same sentences in the same batches, without and with ten
-# more steps of padding. The loss and the accuracy do not move.
+# The mask, seen with one's own eyes: the same sentences in the same batches, without and
+# with ten more steps of padding. The loss and the accuracy do not move.
 
 
 # %%
@@ -815,7 +817,6 @@ def main(argv=None):
             "  ", " ".join(f"{w}/{t}" if t != "O" else w for w, t in zip(words, tags))
         )
 
-    print(flush=True)
     network, history = fit(run, settings, lists, train, validation)
     tell_padding(network, validation, lists, settings)
 

@@ -472,6 +472,8 @@ def main(argv=None):
     print("{} digits to train on, {} to choose the epoch, {} to test.".format(*sizes))
 
     networks, histories = {}, {}
+    shown = build("recurrent", options, 1)
+    workshop.tell_shapes(shown, np.zeros((2, FRAMES, SIDE, SIDE, 1), "float32"))
     for name in SEES:
         print(f"\n{name.capitalize()}", flush=True)
         networks[name], histories[name] = train(run, name, options, heaps)
