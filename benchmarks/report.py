@@ -155,6 +155,11 @@ def memory_table(entries):
         + [f"{entry['MiB']['ours'] / entry['MiB']['keras']:.2f}"]
         for entry in entries
     ]
+    first = {
+        name: statistics.median(entry["first_use_MiB"][name] for entry in entries)
+        for name in names
+    }
+    rows.append(["first use", *[f"{value:.0f} MiB" for value in first.values()], ""])
     head = ["(batch, steps, features, units)", "ours"]
     head += [*[PEER_TITLES[name] for name in names[1:]], "ours / Keras"]
     return table(head, rows)

@@ -30,7 +30,9 @@ Run it on a quiet machine. What is measured (see `peers.py` for what the peers c
   calls of `fit` with arrays ("ten fits"). The first epoch, with all that is traced and
   compiled in it, and the median of the later ones.
 - **memory**: the peak of resident memory during two training steps, less what was
-  resident before them, in a fresh process for each peer and number of steps.
+  resident before them, in a fresh process for each peer and number of steps. That
+  process has made training steps on a short sequence before: what a framework loads
+  once (XLA's code, some 60 MiB, among it) is told apart, as "first use".
 
 fit is measured for all cells, lengths and memory for the first of `--cells`. Peers that
 are not installed are named and skipped. `train_step.json` holds every sample, and is
@@ -80,6 +82,7 @@ SHAPES = {
 INFERENCE_ONLY = "G"
 KINDS = ["train", "inference", "fit", "lengths", "memory"]
 WORDS = 20_000
+SHORT = 10  # steps of the sequence that a process measures before
 
 FULL = {
     "shapes": SHAPES,
@@ -258,24 +261,31 @@ def measure_lengths(cell, sizes):
 
 
 def measure_memory(name, cell, shape):
-    """MiB that two training steps of one peer need, in a process of its own."""
+    """MiB that two training steps of one peer need, in a process of its own.
+
+    Returns:
+        The MiB of the steps at this shape, and of those on a short sequence before them.
+    """
     command = [sys.executable, __file__, "--worker", name, cell, *map(str, shape)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"The memory of {name} was not measured:\n{done.stderr}")
-    return float(done.stdout.split()[-1])
+    first_use, steps = map(float, done.stdout.split()[-2:])
+    return steps, first_use
 
 
-def memory_worker(name, cell, *shape):
-    """What runs in that process: prints the MiB."""
-    peer = PEERS[name](Problem.random(cell, *map(int, shape)))
-    gc.collect()
-    with contextlib.suppress(OSError):  # Linux: the peak so far, of making the data
-        Path("/proc/self/clear_refs").write_text("5")
-    before = resident("VmRSS")
-    for _ in range(2):
-        peer.train()
-    print(resident("VmHWM") - before)
+def memory_worker(name, cell, batch, steps, features, units):
+    """What runs in that process: prints the MiB of a short sequence and of this one."""
+    for timesteps in (SHORT, steps):
+        shape = map(int, (batch, timesteps, features, units))
+        peer = PEERS[name](Problem.random(cell, *shape))
+        gc.collect()
+        with contextlib.suppress(OSError):  # Linux: the peak so far, of making the data
+            Path("/proc/self/clear_refs").write_text("5")
+        before = resident("VmRSS")
+        for _ in range(2):
+            peer.train()
+        print(resident("VmHWM") - before)
 
 
 def resident(field):
@@ -382,7 +392,18 @@ def main(arguments=None):
         for shape in sizes["memory"]:
             chosen = names[:2] if options.quick else names  # each takes some seconds
             found = {name: measure_memory(name, first_cell, shape) for name in chosen}
-            keep("memory", {"cell": first_cell, "shape": shape, "MiB": found})
+            steps, first_use = (
+                {name: both[i] for name, both in found.items()} for i in (0, 1)
+            )
+            keep(
+                "memory",
+                {
+                    "cell": first_cell,
+                    "shape": shape,
+                    "MiB": steps,
+                    "first_use_MiB": first_use,
+                },
+            )
 
     print("\n" + report.markdown(record))
     if "train" in record or "inference" in record:
