@@ -553,7 +553,7 @@ def test_a_unit_that_counts_is_found(small, monkeypatch):
     def read(generator, corpus, text, label=None, longest=0):
         count = tutorial.properties(text, corpus)["characters since the line began"]
         noise = random.normal(size=(len(text), 2))
-        return np.column_stack([noise[:, 0], -0.1 * count, noise[:, 1]])
+        return np.column_stack([noise[:, 0], -0.2 * count, noise[:, 1]])
 
     monkeypatch.setattr(tutorial, "states", read)
     found = tutorial.find_units(network, corpus)
