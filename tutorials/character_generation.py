@@ -847,7 +847,7 @@ def states(generator, corpus, text, label=None, longest=200):
     return h[: len(text)]
 
 
-def find_units(generator, corpus, size=20_000, least=0.2):
+def find_units(generator, corpus, size=20_000, least=0.1):
     """For each property the unit that follows it best.
 
     Units that hardly move, with a standard deviation below `least`, do not count.
