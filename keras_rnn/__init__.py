@@ -1,16 +1,27 @@
 """Recurrent neural networks in Keras, to understand, use, train and ship."""
 
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.generation import ConsecutiveWindows, Generator, windows
+from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
 from keras_rnn.rnn import GRU, LSTM, RNN, ElmanRNN
+from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
 from keras_rnn.text import words_and_marks
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "ConsecutiveWindows",
     "ElmanCell",
     "ElmanRNN",
+    "EncoderDecoder",
+    "ExactMatch",
     "GRUCell",
+    "Generator",
+    "GradientFlow",
     "LSTMCell",
+    "jacobian_spectrum",
+    "state_gradients",
+    "windows",
     "words_and_marks",
 ]
