@@ -665,12 +665,13 @@ def _loop(name, layer, sequences, initial_state, mask, training, nudges):
         }
         return after, after
 
-    # The first turn is there for the shapes: only what `step` says about them is used.
-    shapes, _ = step(
-        {"states": first, "output": 0.0},
-        {k: keras.tree.map_structure(lambda s: s[0], v) for k, v in slices.items()}
-        | ({"mask": ops.ones_like(slices["mask"][0])} if mask is not None else {}),
-    )
+    # A first step, without its mask, tells the shapes. Nothing else of it is used.
+    now = {
+        name: keras.tree.map_structure(lambda each: each[0], each)
+        for name, each in slices.items()
+        if name != "mask"
+    }
+    shapes, _ = step({"states": first}, now)
     start = {
         "states": [ops.cast(s, z.dtype) for s, z in zip(first, shapes["states"])],
         "output": ops.zeros_like(shapes["output"]),

@@ -62,6 +62,7 @@ COLOURS = dict(
     zip(RATES, (workshop.ORANGE, workshop.GREEN, workshop.BLUE, workshop.GREY))
 )
 MARKERS = dict(zip(RATES, "osD^"))
+LINES = dict(zip(RATES, ("-", "--", "-.", (0, (1, 1)))))
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -551,11 +552,10 @@ def draw_race(results, baselines, task, settings, path):
                 continue
             if row["cell"] not in RATES:
                 continue
-            look = {"color": COLOURS[row["cell"]], "label": row["cell"]}
+            cell = row["cell"]
+            look = {"color": COLOURS[cell], "linestyle": LINES[cell], "label": cell}
             batches, values = zip(*row["curve"])
-            curves.plot(
-                batches, values, marker=MARKERS[row["cell"]], markersize=4, **look
-            )
+            curves.plot(batches, values, marker=MARKERS[cell], markersize=4, **look)
             for axes, key in ((before, "profile_before"), (after, "profile_after")):
                 norms = np.maximum(row[key], 1e-12)
                 axes.semilogy(np.arange(1, timesteps + 1), norms, **look)
