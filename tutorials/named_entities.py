@@ -26,7 +26,7 @@
 #
 # This is many to one inside many to many.
 #
-# The script downloads nothing. Its defaults take a few minutes on two CPU cores:
+# The script downloads nothing. Its defaults take a minute or two on two CPU cores:
 #
 #     python tutorials/named_entities.py
 #     python tutorials/named_entities.py --predict "Ada Byron met Babbage in Turin."
@@ -156,7 +156,7 @@ def read_options(argv):
 #
 #     {person} , born on {date} , grew up near {place} .
 #
-# and in their slots names in nineteen languages and dates as they are written in each.
+# and in their slots names from nineteen countries and dates as they are written there.
 #
 # How good is a tagger? It depends on what is new to it. So there are two tests:
 #
@@ -634,11 +634,19 @@ def spans(words, tags):
     return parts + [(word, None) for word in words[at:]]
 
 
-def choose_lines(tests, found, free, count=9):
-    """Lines to show: (title or `None`, words, tags) of each."""
+def choose_lines(tests, found, free, count=9, wrong=3):
+    """Lines to show: (title or `None`, words, tags) of each.
+
+    These are the first sentences of the last test, and the first ones with a mistake.
+    """
     name, sentences = list(tests.items())[-1]
+    rows = [
+        (words, truth, tags) for (words, truth), tags in zip(sentences, found[name])
+    ]
+    mistaken = [row for row in rows if row[1] != row[2]][:wrong]
+    first = rows[: count - len(mistaken)]
     lines = [(f"Test: {name}", None, None)]
-    for (words, truth), tags in list(zip(sentences, found[name]))[:count]:
+    for words, truth, tags in first + [row for row in mistaken if row not in first]:
         lines.append((None, words, tags))
         if tags != truth:
             lines.append(("right would be", words, truth))
@@ -711,7 +719,7 @@ def draw_lines(lines, colours, width=15.0):
                 style.update(weight="bold" if heading else "normal", color="#555555")
                 y += 0.15 if heading else 0.0
             elif name is not None:
-                label = f"{text} {name}"
+                label = f"{text} \u00b7 {name}"
                 x += 0.06
                 style["bbox"] = {"fc": colours[name], "ec": "none", "pad": 3}
             artist = put(label, **style)

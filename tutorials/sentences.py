@@ -1,6 +1,6 @@
 """Sentences with people, places, organisations and dates, composed, not downloaded.
 
-A sentence is a template whose slots are filled with names in one of many languages. The
+A sentence is a template whose slots are filled with names from one of many countries. The
 names come from the packages Faker (first names, surnames, cities, what a company adds to
 its name) and Babel (countries and dates, as each language writes them).
 

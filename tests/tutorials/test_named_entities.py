@@ -253,6 +253,17 @@ def test_to_iob2():
     ]  # fmt: skip
 
 
+def test_chosen_lines():
+    """Some right ones and some mistaken ones, and what would have been right."""
+    rows = [([str(n)], ["O" if n < 8 else "B-PER"]) for n in range(10)]
+    found = {"test": [["O"]] * 10}
+    lines = tutorial.choose_lines({"test": rows}, found, [(["x"], ["O"])], 4, 1)
+    assert [words and words[0] for _, words, _ in lines] == [
+        None, "0", "1", "2", "8", "8", None, "x",
+    ]  # fmt: skip
+    assert lines[5] == ("right would be", ["8"], ["B-PER"])
+
+
 def test_html_is_escaped(tmp_path):
     lines = [("A & B", None, None), (None, ["<b>", "x"], ["B-PER", "O"])]
     tutorial.write_html(tmp_path / "t.html", lines, {"PER": "#9CCBEA"})
