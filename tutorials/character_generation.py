@@ -40,6 +40,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import textwrap
 from pathlib import Path
 
@@ -965,7 +966,8 @@ def draw_curve(progress, bits, settings, path):
 #
 # Nobody told the network that a bar of 6/8 has six eighths. Whether it found out can be
 # measured: `music21` parses the tunes and adds up each bar. (The first and the last bar
-# are left out: they may well be short.) The same is done with people's tunes.
+# are left out: they may well be short. What is too long for a bar it makes two bars of,
+# at least one of them wrong.) The same is done with people's tunes.
 
 
 # %%
@@ -974,55 +976,70 @@ def bars(abc):
     import music21  # only who wants music has to have it
 
     tune = music21.converter.parse(f"X:1\n{abc.strip()}\n", format="abc")
+    meter = re.search(r"M: *(\d+/\d+)", abc)[1]
+    whole = music21.meter.TimeSignature(meter).barDuration.quarterLength
     found = list(tune.recurse().getElementsByClass("Measure"))[1:-1]
-    right = [
-        bar.duration.quarterLength == bar.barDuration.quarterLength for bar in found
-    ]
-    return len(found), sum(right)
+    return len(found), sum(bar.duration.quarterLength == whole for bar in found)
 
 
 def count_bars(tunes):
-    """Of some tunes: the share that parses with bars, and the share of right bars."""
-    found = [(0, 0)] if not tunes else []
+    """The bars of each tune, as `bars` counts them, (tunes, 2); 0 if it is no music."""
+    found = []
     for abc in tunes:
         try:
             found.append(bars(abc))
         except Exception:  # music21 raises whatever it meets in what is no music
             found.append((0, 0))
-    counts, right = np.array(found).T
-    return float(np.mean(counts > 0)), float(right.sum() / max(1, counts.sum())), found
+    return np.reshape(found, (-1, 2))
 
 
 def play(generator, corpus, options, count=20):
     """Writes a tune of each country as ABC and as MIDI. Returns what was measured."""
-    import music21
-
     figures = {}
-    print("\nTunes that parse, their bars of the right length, and how many are in 2/4")
+    print("\nTunes that parse, bars of the right length, tunes in 2/4")
     for number, country in enumerate(corpus.kinds):
-        tunes = write(
-            generator, corpus, country, count, options.length, options.temperature,
-            options.seed,
-        )  # fmt: skip
+        how = (count, options.length, options.temperature, options.seed)
+        written = write(generator, corpus, country, *how)
         texts, labels = corpus.texts["test"], corpus.labels["test"]
         people = [t for t, label in zip(texts, labels) if label == number][:count]
         figures[country] = {}
-        for whose, heap in (("network", tunes), ("people", people)):
-            parsed, right, found = count_bars(heap)
-            meter = sum("M: 2/4" in tune for tune in heap) / max(1, len(heap))
-            figures[country][whose] = {"parsed": parsed, "right": right, "2/4": meter}
-            print(f"  {country:12} {whose:9} {parsed:4.0%} {right:6.0%} {meter:6.0%}")
-            if whose == "network":
-                best = max(range(count), key=lambda i: (found[i][1], found[i][0]))
+        for whose, tunes in (("network", written), ("people", people)):
+            found, right = count_bars(tunes).T
+            shares = {
+                "parsed": float(np.sum(found > 0) / max(1, len(tunes))),
+                "right": float(right.sum() / max(1, found.sum())),
+                "2/4": sum("M: 2/4" in tune for tune in tunes) / max(1, len(tunes)),
+            }
+            told = "".join(f"{share:7.0%}" for share in shares.values())
+            print(f"  {country:12} {whose:9}{told}")
+            figures[country][whose] = shares
+        save_tune(written, options.output / f"tune_{country.lower()}.abc", country)
+    return figures
+
+
+def save_tune(tunes, path, country):
+    """Writes the best of some tunes as ABC, and as MIDI by way of `music21`.
+
+    The best has eight bars or more, of which the most are right.
+    """
+    import music21
+
+    found, right = count_bars(tunes).T
+    merit = right / np.maximum(found, 1) + (found >= 8) + right / 1e3
+    for best in np.argsort(-merit):
         abc = f"X:1\nT: {country}, written by a network\n{tunes[best].strip()}\n"
-        path = options.output / f"tune_{country.lower()}.abc"
-        with workshop.replacing(path) as new:
-            new.write_text(abc, "utf-8")
-        if found and figures[country]["network"]["parsed"]:
-            tune = music21.converter.parse(path, format="abc")
+        try:
+            tune = music21.converter.parse(abc, format="abc")
+            if not tune.recurse().notes:
+                continue
             with workshop.replacing(path.with_suffix(".mid")) as new:
                 tune.write("midi", new)
-    return figures
+        except Exception:  # what cannot be played is not the best: the next one
+            continue
+        with workshop.replacing(path) as new:
+            new.write_text(abc, "utf-8")
+        show(abc, f"{country}: {path.name}")
+        break
 
 
 # %% [markdown]

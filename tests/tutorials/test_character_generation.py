@@ -233,15 +233,31 @@ def test_folk_tunes(tmp_path, capsys):
     assert all(each["parsed"] > 0.9 and each["right"] > 0.5 for each in people)
     for path in tmp_path.glob("*.mid"):
         assert music21.converter.parse(path).recurse().notes
-    assert len(list(tmp_path.glob("*.abc"))) == 5
+        assert path.with_suffix(".abc").exists()
 
 
 def test_bars_are_counted():
     pytest.importorskip("music21", reason="the extra [music]")
     abc = "M: 3/4\nL: 1/4\nK: C\nCDE | FGA | B2 | c2A | G3 |\n"
     assert tutorial.bars(abc) == (3, 2)  # without the first and the last
-    share, right, found = tutorial.count_bars([abc, "M: what\nK:\n[[["])
-    assert share == 0.5 and right == 2 / 3 and found[0] == (3, 2)
+    long = "M: 2/4\nL: 1/4\nK: C\nCD | EFG | AB | cd | c2 |\n"  # E F, and G alone
+    assert tutorial.bars(long) == (4, 3)
+    found = tutorial.count_bars([abc, "M: what\nK:\n[[["])
+    assert found.tolist() == [[3, 2], [0, 0]]
+    assert tutorial.count_bars([]).shape == (0, 2)
+
+
+def test_the_best_tune_is_saved(tmp_path, capsys):
+    music21 = pytest.importorskip("music21", reason="the extra [music]")
+    head = "M: 2/4\nL: 1/4\nK: C\n"
+    tunes = ["[[[", head + "CD | " * 9, head + "CDE | " * 12, head + "CD | "]
+    path = tmp_path / "tune_china.abc"
+    tutorial.save_tune(tunes, path, "China")
+    assert path.read_text().count("CD | ") == 8 and "CDE" not in path.read_text()
+    notes = music21.converter.parse(path.with_suffix(".mid")).flatten().notes
+    assert [note.pitch.name for note in notes] == ["C", "D"] * 9
+    tutorial.save_tune(["[[["], tmp_path / "none.abc", "China")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_own_text_is_cut_and_nothing_lost(text):
