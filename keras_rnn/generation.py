@@ -12,16 +12,15 @@ for training without a carried state, and `sample` is how one character is drawn
 import inspect
 import numbers
 import operator
-import pathlib
 import random
-import tempfile
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.cells import RecurrentCell
-from keras_rnn.cells.cell import fraction, positive_integer
+from keras_rnn.backends import compiled
+from keras_rnn.cells.cell import different_cells, fraction, positive_integer
+from keras_rnn.export import new_saved_model
 from keras_rnn.rnn import RNN
 from keras_rnn.vocabulary import Vocabulary
 
@@ -133,16 +132,7 @@ class Generator(keras.Model):
                 f"Received: start={start!r}"
             )
 
-        cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
-        if (
-            not cells
-            or not all(isinstance(cell, RecurrentCell) for cell in cells)
-            or len({id(cell) for cell in cells}) < len(cells)
-        ):
-            raise ValueError(
-                "`cells` must be a cell of keras_rnn, or a list of at least one, all "
-                f"different. Received: cells={cells}"
-            )
+        cells = different_cells(cells)
         if self.conditions and any(c.built and c.learn_initial_state for c in cells):
             raise ValueError(
                 "`cells` must not be built yet where there are `conditions`: their first "
@@ -599,7 +589,7 @@ class Generator(keras.Model):
                     + [number, ((), "int32"), number],
                 ),
             }[name]
-            self._compiled[name] = _compiled(self, function, arguments)
+            self._compiled[name] = compiled(self, function, arguments)
         return self._compiled[name]
 
     def export(self, path):
@@ -634,24 +624,8 @@ class Generator(keras.Model):
             RuntimeError: Keras does not run on TensorFlow.
             ValueError: `path` is something else than a SavedModel.
         """
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "`Generator.export` writes a SavedModel, which needs TensorFlow: set "
-                f"KERAS_BACKEND=tensorflow (it is {keras.backend.backend()})."
-            )
-        path = pathlib.Path(path)
-        if path.exists() and not (path / "saved_model.pb").exists():
-            raise ValueError(
-                "`path` must not exist yet, or be a SavedModel, which is replaced. "
-                f"Received: path={path}"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
-            new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+        with new_saved_model(path, "Generator.export") as new:
             _save(self, new)
-            if path.exists():
-                path.rename(old)
-            new.rename(path)
 
 
 def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
@@ -863,44 +837,6 @@ class ConsecutiveWindows(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         self.epoch += 1
-
-
-def _compiled(model, function, arguments):
-    """A function of tensors, compiled as the backend does it, without gradients.
-
-    Args:
-        model: The `Generator` whose variables the function uses.
-        function: Function of tensors.
-        arguments: The shape and dtype of each of them, nested as they are.
-    """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        def spec(each):
-            if isinstance(each, list):
-                return [spec(part) for part in each]
-            return tf.TensorSpec(*each)
-
-        return tf.function(function, input_signature=spec(arguments))
-    if backend == "jax":
-        import jax
-
-        @jax.jit
-        def pure(values, *args):
-            with keras.StatelessScope(zip(model.variables, values)):
-                return function(*args)
-
-        return lambda *args: pure([v.value for v in model.variables], *args)
-    if backend == "torch":
-        import torch
-
-        @torch.no_grad()
-        def without_gradients(*args):
-            return function(*keras.tree.map_structure(ops.convert_to_tensor, args))
-
-        return without_gradients
-    return function
 
 
 def _save(model, path):

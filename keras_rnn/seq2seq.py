@@ -13,16 +13,14 @@ ended:
 """
 
 import functools
-import pathlib
-import tempfile
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.cells import RecurrentCell
-from keras_rnn.cells.cell import positive_integer
-from keras_rnn.generation import _compiled
+from keras_rnn.backends import compiled
+from keras_rnn.cells.cell import different_cells, positive_integer
+from keras_rnn.export import new_saved_model
 from keras_rnn.rnn import RNN
 from keras_rnn.vocabulary import Vocabulary
 
@@ -146,16 +144,7 @@ class EncoderDecoder(keras.Model):
         self.max_length = positive_integer("max_length", max_length)
         self.unknown = unknown
 
-        cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
-        if (
-            not cells
-            or not all(isinstance(cell, RecurrentCell) for cell in cells)
-            or len({id(cell) for cell in cells}) < len(cells)
-        ):
-            raise ValueError(
-                "`cells` must be a cell of keras_rnn, or a list of at least one, all "
-                f"different. Received: cells={cells}"
-            )
+        cells = different_cells(cells)
         if bidirectional and any(cell.units % 2 for cell in cells):
             raise ValueError(
                 "`cells` must have an even number of units with `bidirectional=True`, "
@@ -481,7 +470,7 @@ class EncoderDecoder(keras.Model):
                 arguments = [integers]
             else:
                 function, arguments = self._follow, [integers, integers]
-            self._compiled[name, *sizes] = _compiled(self, function, arguments)
+            self._compiled[name, *sizes] = compiled(self, function, arguments)
         return self._compiled[name, *sizes]
 
     def log_probability(self, texts, translations):
@@ -560,25 +549,9 @@ class EncoderDecoder(keras.Model):
             ValueError: `path` is something else than a SavedModel, or another argument
                 is not what it must be.
         """
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "`EncoderDecoder.export` writes a SavedModel, which needs TensorFlow: "
-                f"set KERAS_BACKEND=tensorflow (it is {keras.backend.backend()})."
-            )
         beam_width, max_length = self._sizes(beam_width, max_length)
-        path = pathlib.Path(path)
-        if path.exists() and not (path / "saved_model.pb").exists():
-            raise ValueError(
-                "`path` must not exist yet, or be a SavedModel, which is replaced. "
-                f"Received: path={path}"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
-            new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+        with new_saved_model(path, "EncoderDecoder.export") as new:
             _save(self, new, beam_width, max_length)
-            if path.exists():
-                path.rename(old)
-            new.rename(path)
 
     def _sizes(self, beam_width, max_length):
         if max_length is None:

@@ -29,6 +29,21 @@ def positive_integer(name, value):
     return integer
 
 
+def different_cells(cells):
+    """Returns a cell, or a list of cells, as a list, or raises a `ValueError`."""
+    listed = list(cells) if isinstance(cells, (list, tuple)) else [cells]
+    if (
+        not listed
+        or not all(isinstance(cell, RecurrentCell) for cell in listed)
+        or len({id(cell) for cell in listed}) < len(listed)
+    ):
+        raise ValueError(
+            "`cells` must be a cell of keras_rnn, or a list of at least one, all "
+            f"different. Received: cells={cells}"
+        )
+    return listed
+
+
 def fraction(name, value):
     """Returns `value` if it is in [0, 1], or raises a `ValueError` that names it."""
     if not 0.0 <= value <= 1.0:
