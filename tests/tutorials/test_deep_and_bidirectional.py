@@ -26,7 +26,7 @@ def quick_settings(**options):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quick")
-    assert tutorial.main(["--quick", "--depth", "1", "--output", str(folder)]) == 0
+    assert tutorial.main(["--quick", "--output", str(folder)]) == 0
     return folder, json.loads((folder / "metrics.json").read_text("utf-8"))
 
 
@@ -39,11 +39,22 @@ def test_files(finished):
 def test_results(finished):
     _, metrics = finished
     found = {(r["task"], r["depth"], r["both"]) for r in metrics["results"]}
-    assert found == {(task, 1, both) for task in tutorial.TASKS for both in (0, 1)}
+    assert found == {("slow and fast", 1, both) for both in (False, True)}
     for row in metrics["results"]:
         assert row["accuracy"] == row["curve"][-1] and len(row["curve"]) == 2
         assert row["milliseconds_per_batch"] > 0
-        assert len(row["gradients"]) == (2 if row["both"] else 1)
+        assert len(row["gradients"]) == row["depth"] * (1 + row["both"])
+
+
+def test_networks_have_the_levels_they_say():
+    settings = quick_settings(units=3)
+    for depth, both in ((3, False), (2, True)):
+        model = tutorial.build(settings, depth, both, classes=10)
+        output = model(np.zeros((2, 5, 4), "float32"))
+        assert tuple(output.shape) == (2, 5, 10)
+        *levels, _ = model.layers
+        assert len(levels) == depth
+        assert all(tuple(each.output.shape)[2] == 3 * (1 + both) for each in levels)
 
 
 @pytest.mark.parametrize("cell", tutorial.CELLS)
