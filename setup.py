@@ -28,6 +28,8 @@ setup(
             "Faker>=30",
             "babel>=2.16",
             "sacrebleu>=2.4",
+            "pillow>=10",
+            "psutil>=5.9",
         ],
         "music": ["music21>=9"],  # folk tunes, for tutorials/character_generation.py
         "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.17", "music21>=9"],

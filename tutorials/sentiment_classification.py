@@ -292,42 +292,17 @@ def build_reader(texts, words, length):
 
 
 # %%
-class Batches(keras.utils.PyDataset):
+class Batches(workshop.ByLength):
     """Batches of the words and labels of reviews that are about equally long."""
 
     def __init__(self, words, labels, batch_size, seed=None):
         """With a `seed` the order changes from epoch to epoch, without it never."""
-        super().__init__()
+        lengths = np.maximum(np.count_nonzero(words, axis=1), 1)
+        super().__init__(lengths, batch_size, seed, blur=20)
         self.words, self.labels = words, labels
-        self.lengths = np.maximum(np.count_nonzero(words, axis=1), 1)
-        self.batch_size, self.seed = batch_size, seed
-        self.epoch = 0
 
-    def __len__(self):
-        return -(-len(self.labels) // self.batch_size)
-
-    def __getitem__(self, index):
-        if index == 0:
-            self.heaps = self.draw()
-        heap = self.heaps[index]
+    def take(self, heap, random):
         return self.words[heap, : self.lengths[heap].max()], self.labels[heap]
-
-    def draw(self):
-        lengths = self.lengths
-        if self.seed is not None:
-            random = np.random.default_rng((self.seed, self.epoch))
-            lengths = lengths + random.uniform(0, 20, len(lengths))
-        order = np.argsort(lengths, kind="stable")
-        heaps = [
-            order[i : i + self.batch_size]
-            for i in range(0, len(order), self.batch_size)
-        ]
-        if self.seed is not None:
-            random.shuffle(heaps)
-        return heaps
-
-    def on_epoch_end(self):
-        self.epoch += 1
 
 
 # %% [markdown]
