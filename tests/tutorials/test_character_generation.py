@@ -373,7 +373,7 @@ def test_other_backend(tmp_path, capsys, monkeypatch):
 
 def test_own_text_killed_and_resumed(text, tmp_path, capsys):
     arguments = ["--quick", "--text", text, "--output", tmp_path, "--epochs", 12]
-    arguments += ["--cell", "lstm", "--no-carry", "--dropout", "0.1"]
+    arguments += ["--cell", "elman", "--no-carry", "--dropout", "0.1"]
     process = python(SCRIPT, *arguments, wait=False, stdin=subprocess.DEVNULL)
     kept = tmp_path / "unfinished" / "network"
     until = time.monotonic() + 200
