@@ -863,7 +863,7 @@ def find_units(generator, corpus, size=20_000, least=0.1):
     for i, (text, label) in enumerate(texts):
         told = properties(text, corpus)
         for number, kind in list(enumerate(corpus.kinds))[len(corpus.kinds) == 2 :]:
-            told[f"the text is {kind}"] = np.full(len(text), float(label == number))
+            told[f"the kind is {kind}"] = np.full(len(text), float(label == number))
         heaps[i % 2].append((told, states(generator, corpus, text, label, longest)))
     found = {}
     for name in heaps[0][0][0]:
