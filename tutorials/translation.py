@@ -946,24 +946,28 @@ if __name__ == "__main__":
 #
 # Read the first table again, that of dates never seen. The commonest target is never
 # right: there are thousands of days. The network without attention gets most dates right
-# to the last digit, although all that it has read has to pass through one vector, and
-# although the first character has to be remembered for twenty steps and more. That is
-# more than an Elman network is often given credit for. The chain is short enough, and
-# W_hh, orthogonal at the start, lets the gradient through: see the picture.
+# to the last digit, although all that it has read has to pass through one vector. The
+# picture by language says which dates it misses: those of Hungarian, which puts the year
+# first, and of Turkish, which may put the weekday last. What is to be written first has
+# then been read long ago. The gradient is not to blame, or not alone: W_hh, orthogonal
+# at the start, lets it through, as its picture shows. The memory has to learn to carry
+# four digits past a dozen letters, and few of the dates ask for it.
 #
 # - **What attention adds.** In the learning curves the network with attention is after a
-#   few epochs where the other one does not come in all of them. The picture of its
-#   weights shows why: to copy a digit, it looks at the digit. Nothing has to be carried
-#   along.
+#   few epochs where the other one does not come in all of them, and the year may stand
+#   where it likes. The picture of its weights is sharp: one h_s for each character. It
+#   need not be the h_s of the character that is copied: h_s knows what stands before it,
+#   too, so that the next one will do.
 # - **What it costs.** Three more matrices, and a product of all d_t with all h_s: compare
 #   weights and seconds per epoch. Each further character to write looks at the whole
 #   source again.
 # - **The language never seen.** What is written as in a language nearby is right, and what
 #   is not is guessed. `translations.csv` has all of them: which months are they?
-# - **The beam.** It finds texts that are more probable to the network, never less. Where
-#   the network is sure of itself, as here, that changes few of them, and as many for the
-#   worse as for the better. After `--quick`, with networks that have learned next to
-#   nothing, the most probable text is the shortest: each further character costs.
+# - **The beam.** It finds texts that are more probable to the network, never less. A
+#   network that is sure of itself has few other texts to offer, and not all of them are
+#   better: see how many were mended and how many spoiled. After `--quick`, with networks
+#   that have learned next to nothing, a beam may prefer very short texts: each further
+#   character costs.
 #
 # What to take along:
 #
@@ -971,7 +975,7 @@ if __name__ == "__main__":
 #    the first state of the other.
 # 2. Teacher forcing makes the training of a writer as simple as that of a reader.
 # 3. Padding is masked where it is read, and left out of the loss where it is written.
-# 4. Attention is a shorter way, for what is said and for the gradient.
+# 4. Attention is a shorter way, for what is read and for the gradient.
 # 5. Test on what was never seen, and say what that means: another day, another language.
 #
 # ## Exercises
