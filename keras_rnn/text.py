@@ -26,5 +26,7 @@ def words_and_marks(text):
     """
     import tensorflow as tf  # not for those who read no text and run on another backend
 
-    text = tf.strings.regex_replace(tf.strings.lower(text), "<br />", " ")
+    # All that ends a line in some reader's eyes, too: Keras saves a vocabulary as lines.
+    ends = "<br />|[\\x{0b}\\x{0c}\\x{1c}-\\x{1e}\\x{85}\\x{2028}\\x{2029}]"
+    text = tf.strings.regex_replace(tf.strings.lower(text), ends, " ")
     return tf.strings.regex_replace(text, r'([.,!?;:()"/-])', r" \1 ")
