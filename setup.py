@@ -32,6 +32,12 @@ setup(
             "psutil>=5.9",
         ],
         "music": ["music21>=9"],  # folk tunes, for tutorials/character_generation.py
-        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.17", "music21>=9"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6",
+            "ruff>=0.17",
+            "music21>=9",
+            "tensorboard>=2.20",
+        ],
     },
 )
