@@ -33,6 +33,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rnn.backends import compiled_once, value_and_gradients
 from keras_rnn.cells.cell import DERIVATIVES, positive_integer
 
 # A unit is saturated where its activation has less than this part of its steepest slope.
@@ -198,7 +199,7 @@ def _jacobian(layer, call, t):
         _, after = _step(layer, inputs, states)
         return ops.sum(ops.concatenate(after, axis=-1) * chosen), ()
 
-    _, _, rows = _gradients(loss, copies)
+    _, _, rows = value_and_gradients(loss, copies)
     rows = np.concatenate([_numpy(row) for row in rows], axis=-1)
     return rows.reshape(batch, size, size).astype("float64")
 
@@ -228,8 +229,8 @@ class GradientFlow(keras.callbacks.Callback):
 
     The cost is one forward and backward pass over the probe by Keras's loop, every n
     batches, and the tracing of it once. With a probe of 16 examples and `every=50` that
-    is under 5 % of the training time of a usual model; `benchmarks/gradient_flow.py`
-    measures it.
+    was 1 to 3 % of the training time of an LSTM or a GRU and 6 % of that of an Elman
+    network, on two cores; `benchmarks/gradient_flow.py` measures it.
 
     Args:
         x: Input of the probe: some 16 examples, of the lengths that occur.
@@ -862,7 +863,7 @@ class _Probe:
             [ops.zeros(state.shape, state.dtype) for state in call.states]
             for call in calls
         ]
-        self._pass = _compiled(self._backward) if compiled else self._backward
+        self._pass = compiled_once(self._backward) if compiled else self._backward
 
     def __call__(self):
         model = self.model
@@ -884,8 +885,10 @@ class _Probe:
             variables, nudges = values
             return self._loss(variables, others, nudges)
 
-        loss, calls, (gradients, nudges) = _gradients(loss, (trainable, self.nudges))
-        return loss, calls, gradients, nudges
+        loss, calls, (by_variables, by_nudges) = value_and_gradients(
+            loss, (trainable, self.nudges)
+        )
+        return loss, calls, by_variables, by_nudges
 
     def _loss(self, trainable, others, nudges):
         model, (x, y, sample_weight) = self.model, self.batch
@@ -959,65 +962,3 @@ def _norm(values, axis=None):
     """The Euclidean norm, in float64: the square of a vanishing float32 would be 0."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.sqrt(np.sum(np.square(values.astype("float64")), axis=axis))
-
-
-# Two things that Keras has no word for. Each backend has its own.
-
-
-def _gradients(function, values):
-    """The gradient of a function by a nest of tensors.
-
-    Args:
-        function: Function of the nest, which returns a scalar and something more.
-        values: The nest.
-
-    Returns:
-        The scalar, the something, and the nest of gradients (zeros where there is none).
-    """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        flat = keras.tree.flatten(values)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(flat)
-            value, more = function(values)
-        gradients = tape.gradient(
-            value, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        gradients = [tf.convert_to_tensor(each) for each in gradients]
-    elif backend == "jax":
-        import jax
-
-        (value, more), gradients = jax.value_and_grad(function, has_aux=True)(values)
-        return value, more, gradients
-    elif backend == "torch":
-        import torch
-
-        values = keras.tree.map_structure(
-            lambda each: each.detach().requires_grad_(), values
-        )
-        flat = keras.tree.flatten(values)
-        value, more = function(values)
-        gradients = torch.autograd.grad(
-            value, flat, allow_unused=True, materialize_grads=True
-        )
-    else:
-        raise NotImplementedError(
-            f"Gradients need TensorFlow, JAX or PyTorch, and Keras runs on {backend}."
-        )
-    return value, more, keras.tree.pack_sequence_as(values, list(gradients))
-
-
-def _compiled(function):
-    """The function, compiled once for all its calls, where the backend does so."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, autograph=False)
-    if backend == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function

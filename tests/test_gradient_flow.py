@@ -618,6 +618,7 @@ def test_training_is_the_same_with_and_without(random):
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_precision(policy, random):
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
     x, y, _ = batch(random)
     layer = keras_rnn.GRU(UNITS, dtype=policy)
     model = keras.Sequential([layer, layers.Dense(1, dtype="float32")])
