@@ -241,8 +241,8 @@ def profile(model, x, y):
 #
 # Who does nothing says 1, and is off by the variance of a sum of two uniform numbers:
 # 2 x 1/12 = 1/6 = 0.1667 is the mean squared error to beat. (Le et al., and many after
-# them, quote "around 0.1767". Derived and measured, it is 0.1667.) Learning shows as a sudden drop: a long time nothing, then the
-# network finds the marks.
+# them, quote "around 0.1767". Derived and measured, it is 0.1667.) Learning shows as a
+# sudden drop: a long time nothing, then the network finds the marks.
 #
 # **The recall problem.** The first step shows one of eight symbols, the rest is noise. At
 # the end: which one was it? Who guesses is right one time in eight.
@@ -708,7 +708,10 @@ def main(argv=None):
 #    their whole secret.
 # 4. Clip explosions, and clip them globally: the step keeps its direction.
 # 5. If you know how far back a task reaches, tell the forget bias.
-# 6. A network that seems to learn nothing may be a hundred batches from the drop, or may
+# 6. No cell is the best at everything. Recall may turn the order of the table round: an
+#    orthogonal W_hh hands the first symbol on by itself, while gates that start half open
+#    halve it at each step, and have to learn to shut.
+# 7. A network that seems to learn nothing may be a hundred batches from the drop, or may
 #    have no gradient to learn from. The curve does not tell these apart; the profile does.
 #
 # ## Exercises
