@@ -34,6 +34,16 @@ def python(*arguments, cwd=None, wait=True, **popen):
     return process.returncode, out, error
 
 
+def small_run(script, tmp_path_factory):
+    """Runs a script with `--quick`: the folder that it wrote, and what it printed."""
+    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
+    code, out, error = python(
+        script, "--quick", "--output", folder, cwd=folder.parents[1]
+    )
+    assert (code, error) == (0, "")
+    return folder, out
+
+
 def rows(path):
     """The rows of a CSV file, a dict for each."""
     with path.open(newline="", encoding="utf-8") as file:

@@ -18,7 +18,15 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import resource
 
 import keras_rnn
-from tests.tutorials.scripts import ROOT, TUTORIALS, contents, python, refused, rows
+from tests.tutorials.scripts import (
+    ROOT,
+    TUTORIALS,
+    contents,
+    python,
+    refused,
+    rows,
+    small_run,
+)
 
 # isort: split
 import character_generation as tutorial
@@ -47,12 +55,7 @@ def text(tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The folder that a small run with the default reviews has written, and its output."""
-    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    code, out, error = python(
-        SCRIPT, "--quick", "--output", folder, cwd=folder.parents[1]
-    )
-    assert (code, error) == (0, "")
-    return folder, out
+    return small_run(SCRIPT, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

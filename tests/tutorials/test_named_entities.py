@@ -10,13 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tests.tutorials.scripts import (
-    TUTORIALS,
-    contents,
-    python,
-    refused,
-    rows,
-)
+from tests.tutorials.scripts import TUTORIALS, contents, refused, rows, small_run
 
 # isort: split
 import named_entities as tutorial
@@ -65,12 +59,7 @@ def some(known):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder and the output of a small run."""
-    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    code, out, error = python(
-        SCRIPT, "--quick", "--output", folder, cwd=folder.parents[1]
-    )
-    assert (code, error) == (0, "")
-    return folder, out
+    return small_run(SCRIPT, tmp_path_factory)
 
 
 @pytest.fixture

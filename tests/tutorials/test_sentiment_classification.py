@@ -11,7 +11,14 @@ import keras
 import numpy as np
 import pytest
 
-from tests.tutorials.scripts import TUTORIALS, contents, python, refused, rows
+from tests.tutorials.scripts import (
+    TUTORIALS,
+    contents,
+    python,
+    refused,
+    rows,
+    small_run,
+)
 
 # isort: split
 import sentiment_classification as tutorial
@@ -48,11 +55,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The folder that a small run with the default reviews has written."""
-    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    code, out, error = python(
-        SCRIPT, "--quick", "--output", folder, cwd=folder.parents[1]
-    )
-    assert (code, error) == (0, "")
+    folder, _ = small_run(SCRIPT, tmp_path_factory)
     return folder
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.tutorials.scripts import TUTORIALS, python, refused
+from tests.tutorials.scripts import TUTORIALS, refused, small_run
 
 # isort: split
 import the_equations as tutorial
@@ -28,13 +28,7 @@ def example(seed):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder and the output of a small run."""
-    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    script = TUTORIALS / "the_equations.py"
-    code, out, error = python(
-        script, "--quick", "--output", folder, cwd=folder.parents[1]
-    )
-    assert (code, error) == (0, "")
-    return folder, out
+    return small_run(TUTORIALS / "the_equations.py", tmp_path_factory)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

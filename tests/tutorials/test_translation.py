@@ -14,7 +14,14 @@ import sacrebleu
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tests.tutorials.scripts import TUTORIALS, contents, python, refused, rows
+from tests.tutorials.scripts import (
+    TUTORIALS,
+    contents,
+    python,
+    refused,
+    rows,
+    small_run,
+)
 
 # isort: split
 import dates
@@ -46,11 +53,7 @@ def pairs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The folder that a small run with the default dates has written."""
-    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    code, out, error = python(
-        SCRIPT, "--quick", "--output", folder, cwd=folder.parents[1]
-    )
-    assert (code, error) == (0, "")
+    folder, _ = small_run(SCRIPT, tmp_path_factory)
     return folder
 
 

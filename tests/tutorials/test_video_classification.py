@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tutorials.scripts import (
-    TUTORIALS,
-    python,
-    refused,
-    rows,
-)
+from tests.tutorials.scripts import TUTORIALS, refused, rows, small_run
 
 # isort: split
 import video_classification as tutorial
@@ -23,12 +18,7 @@ SCRIPT = TUTORIALS / "video_classification.py"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder and the output of a small run."""
-    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    code, out, error = python(
-        SCRIPT, "--quick", "--output", folder, cwd=folder.parents[1]
-    )
-    assert (code, error) == (0, "")
-    return folder, out
+    return small_run(SCRIPT, tmp_path_factory)
 
 
 def build(name):
