@@ -38,8 +38,8 @@ it.
 
 from keras import ops
 
+from keras_rnn.backends import choose, custom_gradient, scan, shards, split
 from keras_rnn.cells.cell import dense
-from keras_rnn.scan import choose, scan, shards, split
 
 
 class Pass:
@@ -94,7 +94,7 @@ class Pass:
         backward = choose(self.backward, self._compiled, *sizes)
         arguments = [inputs], cell.input_weights(), cell.recurrent_weights(), states
 
-        @ops.custom_gradient
+        @custom_gradient
         def pass_over_time(*tensors):
             tensors = iter(tensors)
             (x,), input_weights, weights, first = (
@@ -135,7 +135,7 @@ class Pass:
             masks: List of a boolean tensor of shape `(batch, timesteps, 1)`, or empty.
             drops: List of what recurrent dropout multiplies h_{t-1} by, a tensor of
                 shape `(batch, units)`, or empty.
-            in_place: Boolean, see `keras_rnn.scan.scan`.
+            in_place: Boolean, see `keras_rnn.backends.tensorflow.scan`.
 
         Returns:
             List of tensors of shape `(batch, units)`, tensor of shape `(batch,

@@ -1,10 +1,182 @@
-"""Models written for programs that have no Keras: TensorFlow's SavedModel."""
+"""Models written for programs that have no Keras: SavedModel, ONNX and LiteRT.
+
+`export` writes a model in one of these formats, runs what it wrote in the runtime that is
+to serve it, and compares. What differs from the model is not left behind.
+"""
 
 import contextlib
+import importlib.util
 import pathlib
 import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
+import numpy as np
+
+from keras_rnn.rnn import RNN
+
+# Batch and time steps that are tried. Neither is the same twice, so that a size that was
+# taken for fixed shows; the steps are more than most convolutions need.
+SIZES = ((3, 13), (2, 8))
+
+# How far an exported model may be from the model, relative to its largest output (or to
+# 1, if that is smaller). Two runtimes add up in another order, so that each of the sums
+# of a step differs by some units in the last place, 1.2e-7 of a float32: some tens of
+# these after as many steps. A graph that is wrong differs by hundredths at least.
+TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
+
+OPSET = 18  # of ONNX: the newest that tf2onnx writes
+
+
+def export(model, path, format="saved_model"):
+    """Writes a model for a program that has no Keras, and checks what it wrote.
+
+    The file is run on random inputs of several sizes, padded ones among them, by the
+    runtime that is to serve it. It takes its place at `path` only if it gives the
+    numbers of the model; otherwise nothing is left behind, and a file that was there
+    stays as it was.
+
+    | `format` | `path` | runs in | free sizes |
+    |---|---|---|---|
+    | `"saved_model"` | a folder | TensorFlow, TensorFlow Serving | batch, time |
+    | `"onnx"` | `*.onnx` | onnxruntime, opset 18 | batch, time |
+    | `"litert"` | `*.tflite` | ai-edge-litert, builtin operations only | time; batch is 1 |
+
+    The number of time steps is free where the inputs of the model leave it open:
+    `keras.Input((None, features))`. Inputs and outputs go by name. Those of the inputs
+    are theirs, `keras.Input(..., name="tokens")`; those of the outputs are the keys of
+    `keras.Model(inputs, {"opinion": y})`, or else the names of the layers they come from.
+
+    What is written stands for inference: dropout is off.
+
+    Args:
+        model: A `keras.Model` that knows its inputs: Sequential or functional, with any
+            layers. One of your own class becomes one by
+            `inputs = keras.Input(...); keras.Model(inputs, model(inputs))`.
+        path: String or `pathlib.Path`.
+        format: `"saved_model"` (default), `"onnx"` or `"litert"`.
+
+    Raises:
+        ValueError: `format` is not one of these; `path` has another ending, or is there
+            and is something else; `model` does not know its inputs, is stateful, has
+            strings to read (ONNX, LiteRT) or computes in bfloat16 (ONNX).
+        ImportError: a package is missing: they are in the extra `[export]`.
+        RuntimeError: Keras does not run on TensorFlow; the model cannot be converted, or
+            what was written gives other numbers.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> x = keras.Input((None, 3), name="x")
+    >>> model = keras.Model(x, {"y": RNN(keras.layers.GRUCell(4))(x)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.tflite")
+    ...     export(model, path, format="litert")
+    ...     path.exists()
+    True
+    """
+    _check(model, format)
+    kind = FORMATS[format]
+    with _replacing(_checked_path(path, kind.suffix)) as new:
+        model = _with_names(model)
+        batches = [
+            _random_inputs(model, batch if kind.batch is None else kind.batch, *rest)
+            for batch, *rest in [
+                (*s, padded) for s in SIZES for padded in (False, True)
+            ]
+        ]
+        wanted = [_as_arrays(model(batch)) for batch in batches]
+        try:
+            kind.write(model, new)
+            run = kind.load(new)
+            given = [run(batch) for batch in batches]
+        except Exception as error:
+            raise RuntimeError(
+                f"`model` cannot be written as {format}, or not run as such. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        for batch, *outputs in zip(batches, given, wanted):
+            _compare(model, batch, *outputs)
+
+
+def _check(model, format):
+    """Refuses, before any work, what could only go wrong."""
+    if format not in FORMATS:
+        raise ValueError(
+            f"`format` must be one of {list(FORMATS)}. Received: format={format!r}"
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "`export` needs TensorFlow, and Keras runs on "
+            f"{keras.backend.backend()}: save the model (`model.save('model.keras')`), "
+            "and load and export it in a process with KERAS_BACKEND=tensorflow."
+        )
+    for package in FORMATS[format].packages:
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f'`format="{format}"` needs the package {package}: '
+                'pip install "keras-rnn[export]"'
+            )
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(
+            "`model` must be a built Sequential or functional model, which knows its "
+            "inputs. Let a Sequential start with `keras.Input(...)`, and make one of your "
+            "own class into `keras.Model(inputs, model(inputs))` with "
+            f"`inputs = keras.Input(...)`. Received: model={model}"
+        )
+    if format != "saved_model" and any(i.dtype == "string" for i in model.inputs):
+        raise ValueError(
+            f'`model` reads strings, which `format="{format}"` cannot hold. Export the '
+            "model behind its TextVectorization, which reads numbers of words, and write "
+            "the words in a text file beside it (`get_vocabulary()`): the number of a "
+            "word is that of its line, counted from 0."
+        )
+    layers = list(_layers(model))
+    for layer in layers:
+        if getattr(layer, "stateful", False):
+            raise ValueError(
+                f"`model` must not be stateful, which {layer.name} is: the program that "
+                "runs it could neither see nor reset the state. Make the state an input "
+                "(`initial_state`) and an output (`return_state=True`) of the model."
+            )
+    if format == "onnx" and any(each.compute_dtype == "bfloat16" for each in layers):
+        raise ValueError(
+            "`model` computes in bfloat16, which makes no valid ONNX. Load its weights "
+            "into the same model made under another policy: "
+            'keras.config.set_dtype_policy("float32").'
+        )
+
+
+def _checked_path(path, suffix):
+    path = pathlib.Path(path)
+    if suffix == "":
+        if path.exists() and not (path / "saved_model.pb").exists():
+            raise ValueError(
+                "`path` must not exist yet, or be a SavedModel, which is replaced. "
+                f"Received: path={path}"
+            )
+    elif path.suffix != suffix or (path.exists() and not path.is_file()):
+        raise ValueError(
+            f"`path` must be a file that ends in {suffix}. Received: path={path}"
+        )
+    return path
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    """A new path beside `path`: what is written there takes the place of `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
+        new, old = pathlib.Path(folder, path.name), pathlib.Path(folder, "old")
+        yield new
+        if path.is_dir():  # a folder takes the place of none but an empty one
+            path.rename(old)
+        try:
+            new.rename(path)
+        except BaseException:
+            if old.exists():
+                old.rename(path)
+            raise
 
 
 @contextlib.contextmanager
@@ -27,16 +199,198 @@ def new_saved_model(path, what):
             f"`{what}` writes a SavedModel, which needs TensorFlow: set "
             f"KERAS_BACKEND=tensorflow (it is {keras.backend.backend()})."
         )
-    path = pathlib.Path(path)
-    if path.exists() and not (path / "saved_model.pb").exists():
-        raise ValueError(
-            "`path` must not exist yet, or be a SavedModel, which is replaced. "
-            f"Received: path={path}"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
-        new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+    with _replacing(_checked_path(path, "")) as new:
         yield new
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
+
+
+# ---------------------------------------------------------------------------- the model
+
+
+def _layers(layer, known=None):
+    """A layer and all that are in it, however deep."""
+    known = set() if known is None else known
+    if id(layer) in known:
+        return
+    known.add(id(layer))
+    yield layer
+    inner = layer.layers if isinstance(layer, keras.Model) else vars(layer).values()
+    inner = [v for v in inner if isinstance(v, (keras.Layer, list, tuple, dict))]
+    for each in keras.tree.flatten(inner):
+        if isinstance(each, keras.Layer):
+            yield from _layers(each, known)
+
+
+def _with_names(model):
+    """The model on inputs by name, with outputs by name."""
+    inputs = [
+        keras.Input(batch_shape=(None, *i.shape[1:]), dtype=i.dtype, name=i.name)
+        for i in model.inputs
+    ]
+    one = isinstance(model, keras.Sequential)
+    structure = model.inputs[0] if one else model.input
+    outputs = model(keras.tree.pack_sequence_as(structure, inputs))
+    if not isinstance(outputs, dict):
+        names = [model.layers[-1].name] if one else model.output_names
+        names = [
+            f"{name}_{names[:i].count(name)}" if name in names[:i] else name
+            for i, name in enumerate(names)
+        ]
+        outputs = dict(zip(names, keras.tree.flatten(outputs)))
+    return keras.Model({i.name: i for i in inputs}, outputs)
+
+
+def _as_arrays(outputs):
+    return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
+
+
+def _random_inputs(model, batch, timesteps, padded):
+    """Inputs by name: numbers, or ids that every `Embedding` of the model knows.
+
+    With `padded` each row ends in zeros, which mean no word, and a masked step.
+    """
+    rng = np.random.default_rng(batch * timesteps + padded)
+    sizes = [e.input_dim for e in _layers(model) if hasattr(e, "input_dim")]
+    ids = min(sizes, default=2)
+    real = np.arange(timesteps) < rng.integers(0, timesteps + 1, (batch, 1))
+    inputs = {}
+    for tensor in model.inputs:
+        shape = (batch, *(timesteps if n is None else n for n in tensor.shape[1:]))
+        if "float" in tensor.dtype:
+            values = rng.standard_normal(shape)
+        elif tensor.dtype == "string":
+            values = rng.choice(["a", "good", "bad film"], shape)
+        else:
+            values = rng.integers(0, 2 if tensor.dtype == "bool" else ids, shape)
+        if padded and tensor.dtype != "string" and tensor.shape[1:2] == (None,):
+            values = values * real.reshape(*real.shape, *[1] * (len(shape) - 2))
+        inputs[tensor.name] = values.astype(tensor.dtype.replace("string", "str"))
+    return inputs
+
+
+def _compare(model, inputs, given, wanted):
+    """Raises an error unless two sets of outputs are the same but for rounding."""
+    dtypes = {layer.compute_dtype for layer in _layers(model)}
+    tolerance = max(TOLERANCE.get(dtype, 0.0) for dtype in dtypes)
+    for name, value in wanted.items():
+        value, other = value.astype("float64"), given[name].astype("float64")
+        scale = max(1.0, np.nanmax(np.abs(value), initial=0.0))
+        if value.shape != other.shape:
+            difference = f"has the shape {other.shape}, not {value.shape}"
+        elif not np.allclose(
+            other, value, rtol=0, atol=tolerance * scale, equal_nan=True
+        ):
+            difference = f"differs by {np.nanmax(np.abs(other - value)):.2g}"
+        else:
+            continue
+        shapes = {name: array.shape for name, array in inputs.items()}
+        raise RuntimeError(
+            "Nothing was written to `path`: what `model` became gives other numbers than "
+            f"the model. Output {name!r} {difference} on inputs of the shapes {shapes}; "
+            f"rounding explains {tolerance * scale:.2g}."
+        )
+
+
+# -------------------------------------------------------------------------- the formats
+
+
+def _specs(model, batch=None):
+    return [
+        {
+            i.name: keras.InputSpec(
+                shape=(batch, *i.shape[1:]), dtype=i.dtype, name=i.name
+            )
+            for i in model.inputs
+        }
+    ]
+
+
+def _write_saved_model(model, path):
+    model.export(str(path), verbose=False)
+
+
+def _load_saved_model(path):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+
+    def run(inputs):
+        return _as_arrays(serve(**{k: tf.constant(v) for k, v in inputs.items()}))
+
+    run.model = loaded  # its variables live as long as it does
+    return run
+
+
+def _write_onnx(model, path):
+    with _loops_of_keras(model):
+        model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
+
+
+def _load_onnx(path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs)))
+
+
+@contextlib.contextmanager
+def _loops_of_keras(model):
+    """Keras's loops instead of the fast pass, which writes several steps in each turn.
+
+    An ONNX loop stacks what one turn gives, and tf2onnx knows loops of one step only.
+    """
+    layers = [layer for layer in _layers(model) if isinstance(layer, RNN)]
+    for layer in layers:
+        object.__setattr__(layer, "inner_loop", super(RNN, layer).inner_loop)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "inner_loop")
+
+
+def _write_litert(model, path):
+    import tensorflow as tf
+
+    model.export(
+        str(path),
+        format="litert",
+        verbose=False,
+        input_signature=_specs(model, batch=1),
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
+    )
+
+
+def _load_litert(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(path)).get_signature_runner()
+    return lambda inputs: run(**inputs)
+
+
+class _Format(NamedTuple):
+    """How a format is written, and run.
+
+    Attributes:
+        suffix: Of the path; that of a folder is empty.
+        packages: What it needs beside TensorFlow.
+        write: Function of a model with names, and a path.
+        load: Function of a path, which returns a function from inputs to outputs.
+        batch: The batch size, if it is fixed.
+    """
+
+    suffix: str
+    packages: tuple
+    write: Callable
+    load: Callable
+    batch: int | None = None
+
+
+FORMATS = {
+    "saved_model": _Format("", (), _write_saved_model, _load_saved_model),
+    "onnx": _Format(
+        ".onnx", ("tf2onnx", "onnx", "onnxruntime"), _write_onnx, _load_onnx
+    ),
+    "litert": _Format(".tflite", ("ai_edge_litert",), _write_litert, _load_litert, 1),
+}

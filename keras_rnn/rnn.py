@@ -9,6 +9,7 @@ import inspect
 import keras
 from keras import ops
 
+from keras_rnn.backends import scan
 from keras_rnn.bptt import Pass
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
 
@@ -179,10 +180,13 @@ class RNN(keras.layers.RNN):
                     f"Received: sequences.shape={tuple(sequences.shape)}"
                 )
             first = self.get_initial_state(ops.shape(sequences)[0])
+            fresh = ops.copy(
+                self._fresh
+            )  # PyTorch assigns in place, and goes back later
             initial_state = keras.tree.pack_sequence_as(
                 first,
                 [
-                    ops.where(self._fresh, a, ops.cast(b, a.dtype))
+                    ops.where(fresh, a, ops.cast(b, a.dtype))
                     for a, b in zip(keras.tree.flatten(first), carried)
                 ],
             )
@@ -228,8 +232,6 @@ class RNN(keras.layers.RNN):
     @property
     def fast_pass_obstacle(self):
         """Why the layer does not take the fast pass: a sentence, or `None` if it does."""
-        if keras.backend.backend() != "tensorflow":
-            return f"the backend is {keras.backend.backend()}"
         if self.unroll:
             return "unroll=True asks for Keras's unrolled loop"
         for cell in self._levels():
@@ -245,7 +247,9 @@ class RNN(keras.layers.RNN):
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if not self.uses_fast_pass:
-            return super().inner_loop(sequences, initial_state, mask, training)
+            if mask is None or self.unroll or keras.backend.backend() != "jax":
+                return super().inner_loop(sequences, initial_state, mask, training)
+            return self._masked_loop(sequences, initial_state, mask, training)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
@@ -273,6 +277,33 @@ class RNN(keras.layers.RNN):
             )
         last_output = outputs[:, -1] if self.return_sequences else outputs
         return last_output, outputs, last_states[0] if len(cells) == 1 else last_states
+
+    def _masked_loop(self, sequences, initial_state, mask, training):
+        """In place of Keras's loop on JAX, which takes the state of a step for its y_t."""
+        if self.go_backwards:
+            sequences, mask = ops.flip(sequences, axis=1), ops.flip(mask, axis=1)
+        takes_training = "training" in inspect.signature(self.cell.call).parameters
+        arguments = {"training": training} if takes_training else {}
+
+        def step(carry, slices):
+            inputs, real = slices
+            states = keras.tree.pack_sequence_as(initial_state, carry[1:])
+            output, states = self.cell(inputs, states, **arguments)
+            new, old = [output, *keras.tree.flatten(states)], carry
+            if self.zero_output_for_mask:
+                old = [ops.zeros_like(output), *carry[1:]]
+            carry = [ops.where(real, n, o) for n, o in zip(new, old)]
+            return carry, carry[:1]
+
+        output = ops.zeros((sequences.shape[0], self.cell.output_size))
+        output = ops.cast(output, self.cell.compute_dtype)
+        (last_output, *states), (outputs,) = scan(
+            step,
+            [output, *keras.tree.flatten(initial_state)],
+            [sequences, ops.expand_dims(mask, -1)],
+            [self.cell.output_size],
+        )
+        return last_output, outputs, keras.tree.pack_sequence_as(initial_state, states)
 
     def compute_mask(self, sequences, mask):
         masks = super().compute_mask(sequences, mask)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_rnn import GRU, LSTM, RNN, ElmanCell, ElmanRNN, GRUCell, LSTMCell
-from keras_rnn import scan as scan_module
-from keras_rnn.scan import scan
+from keras_rnn.backends import tensorflow as scan_module
+from keras_rnn.backends import scan
 from tests.gradients import autodiff, finite_differences
 
 CELLS = {"elman": ElmanCell, "lstm": LSTMCell, "gru": GRUCell}

@@ -1,4 +1,4 @@
-"""The loop over time of the fast pass: the one place that is TensorFlow's own.
+"""The loop over time and the gradients on TensorFlow.
 
 `scan` carries a state through a sequence, `choose` hands such a loop to XLA where that
 pays, and `shards` cuts a batch into parts whose loops run side by side.
@@ -7,6 +7,7 @@ pays, and `shards` cuts a batch into parts whose loops run side by side.
 import functools
 import os
 
+import keras
 import tensorflow as tf
 from keras import ops
 
@@ -160,3 +161,56 @@ def split(tensor, count):
     size = tf.shape(tensor)[0] if tensor.shape[0] is None else tensor.shape[0]
     edges = [size * i // count for i in range(count + 1)]
     return tf.split(tensor, [b - a for a, b in zip(edges, edges[1:])], num=count)
+
+
+def custom_gradient(function):
+    """A function of several results whose gradient is by hand.
+
+    Args:
+        function: Function of tensors, which returns a tuple of tensors, and a function
+            of the gradients by these that returns the gradients by the arguments.
+    """
+    return tf.custom_gradient(function)
+
+
+def value_and_gradients(function, values):
+    """A scalar function of a nest of tensors, and its gradients by them.
+
+    Args:
+        function: Function of the nest, which returns a scalar and something more.
+        values: The nest.
+
+    Returns:
+        The scalar, the something, and the nest of gradients (zeros where there is none).
+    """
+    flat = keras.tree.flatten(values)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(flat)
+        value, more = function(values)
+    found = tape.gradient(
+        value, flat, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    found = [tf.convert_to_tensor(each) for each in found]
+    return value, more, keras.tree.pack_sequence_as(values, found)
+
+
+def compiled(model, function, arguments):
+    """A function of tensors, compiled as the backend does it, without gradients.
+
+    Args:
+        model: The `keras.Model` whose variables the function uses.
+        function: Function of tensors.
+        arguments: The shape and dtype of each of them, nested as they are.
+    """
+
+    def spec(each):
+        if isinstance(each, list):
+            return [spec(part) for part in each]
+        return tf.TensorSpec(*each)
+
+    return tf.function(function, input_signature=spec(arguments))
+
+
+def compiled_once(function):
+    """A function of all that it depends on, compiled where the backend does so."""
+    return tf.function(function, autograph=False)

@@ -1,0 +1,36 @@
+"""What Keras has no word for, and each backend its own.
+
+One module for each backend, with the same names in it; the one that Keras runs on is
+taken. They are:
+
+- `scan`, which carries a state through a sequence, `choose`, which makes of such a loop
+  what runs fast, and `shards` and `split`, which cut a batch into parts whose loops run
+  side by side;
+- `custom_gradient`, for a function of several results whose gradient is by hand;
+- `value_and_gradients`, `compiled` and `compiled_once`.
+"""
+
+import keras
+
+name = keras.backend.backend()
+
+if name == "tensorflow":
+    from keras_rnn.backends import tensorflow as own
+elif name == "jax":
+    from keras_rnn.backends import jax as own
+elif name == "torch":
+    from keras_rnn.backends import torch as own
+else:
+    raise ImportError(
+        "keras_rnn runs on TensorFlow, JAX and PyTorch: set KERAS_BACKEND to one of "
+        f"tensorflow, jax, torch (it is {name})."
+    )
+
+choose = own.choose
+compiled = own.compiled
+compiled_once = own.compiled_once
+custom_gradient = own.custom_gradient
+scan = own.scan
+shards = own.shards
+split = own.split
+value_and_gradients = own.value_and_gradients

@@ -1,0 +1,83 @@
+"""The loop over time and the gradients on PyTorch."""
+
+import keras
+import torch
+
+
+def scan(step, carry, sequences, widths, reverse=False, in_place=False):
+    """Carries states along the time axis: see `keras_rnn.backends.tensorflow.scan`."""
+    slices = list(zip(*(each.unbind(1) for each in sequences)))
+    steps = []
+    for each in reversed(slices) if reverse else slices:
+        carry, outputs = step(carry, list(each))  # (batch, width) each
+        steps.append(outputs)
+    if reverse:
+        steps.reverse()
+    return list(carry), [torch.stack(each, dim=1) for each in zip(*steps)]
+
+
+def choose(loop, kept, training, timesteps, batch_size):
+    """A loop as the fast pass is to call it: as it is."""
+    return loop
+
+
+def shards(batch_size, training):
+    """The number of parts in which to cut a batch: the loops would run in turn."""
+    return 1
+
+
+def split(tensor, count):
+    """A tensor cut along its first axis into `count` parts."""
+    return [None] * count if tensor is None else torch.tensor_split(tensor, count)
+
+
+class _ByHand(torch.autograd.Function):
+    @staticmethod
+    def forward(context, function, *tensors):
+        results, context.gradient = function(*tensors)
+        return results
+
+    @staticmethod
+    def backward(context, *upstream):
+        return None, *context.gradient(*upstream)
+
+
+def custom_gradient(function):
+    """A function of several results whose gradient is by hand.
+
+    Keras's own decorator takes functions of one. See
+    `keras_rnn.backends.tensorflow.custom_gradient`.
+    """
+    return lambda *tensors: _ByHand.apply(function, *tensors)
+
+
+def value_and_gradients(function, values):
+    """A scalar function of a nest of tensors, and its gradients by them.
+
+    See `keras_rnn.backends.tensorflow.value_and_gradients`.
+    """
+    values = keras.tree.map_structure(
+        lambda each: each.detach().requires_grad_(), values
+    )
+    value, more = function(values)
+    flat = keras.tree.flatten(values)
+    found = torch.autograd.grad(value, flat, allow_unused=True, materialize_grads=True)
+    return value, more, keras.tree.pack_sequence_as(values, list(found))
+
+
+def compiled(model, function, arguments):
+    """A function of tensors without gradients.
+
+    See `keras_rnn.backends.tensorflow.compiled`.
+    """
+
+    @torch.no_grad()
+    def without_gradients(*args):
+        return function(*keras.tree.map_structure(keras.ops.convert_to_tensor, args))
+
+    return without_gradients
+
+
+def compiled_once(function):
+    """A function of all that it depends on, as it is."""
+    return function
