@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -489,3 +490,88 @@ def test_reviews_that_wait_share_a_call():
 
     asyncio.run(main())
     assert calls == [1, 4, 1, 1]
+
+
+# --------------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window, driven by way of WebDriver."""
+    found = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in found:
+        pytest.skip("needs chromium and chromedriver (Debian: chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = found[0]
+    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage"):
+        options.add_argument("--" + argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(found[1]))
+    yield driver
+    driver.quit()
+
+
+def test_page(service, browser, sentiment):
+    def texts(selector):
+        found = browser.find_elements("css selector", selector)
+        return [element.get_property("textContent") for element in found]
+
+    def at(name):
+        return browser.find_element("id", name)
+
+    browser.set_window_size(500, 900)  # a phone: nothing sticks out
+    browser.get(f"http://127.0.0.1:{service}/")
+    wait_until(lambda: at("review").is_displayed() and at("write").is_displayed())
+    wide = "return document.documentElement.scrollWidth > window.innerWidth"
+
+    # Someone types a review: the network's opinion stands by each word.
+    for count in (2, 5):
+        words = ["not", "good,", "but", "great", "caf\u00e9"][:count]
+        at("review").clear()
+        at("review").send_keys(" ".join(words))
+        wait_until(lambda n=count: len(texts("#words li")) == n)
+        assert [t.split(", ")[0].rstrip(",") for t in texts("#words li")] == [
+            word.rstrip(",") for word in words
+        ]
+        beginnings = [" ".join(words[: n + 1]) for n in range(count)]
+        expected = sentiment.predict(tf.constant(beginnings), verbose=0)
+        sides = browser.find_elements("css selector", "#words li")
+        for side, p in zip(sides, expected):
+            name = "negative" if p < 0.5 else "positive"
+            assert side.get_attribute("class") == name
+        name = "Negative" if expected[-1] < 0.5 else "Positive"
+        assert texts("#verdict")[0].startswith(name)
+    assert not browser.execute_script(wide)
+
+    # And presses the button: the text appears bit by bit.
+    assert texts("#condition option") == ["bad", "good"]
+    at("prompt").send_keys("abc")
+    at("write").click()
+    seen = set()
+
+    def finished():
+        seen.add(len(texts("#written")[0]))
+        return at("write").is_enabled()
+
+    wait_until(finished)
+    assert len(seen) > 3
+    written = texts("#written")[0]
+    assert len(written) == 3 + 300  # the page's default
+    assert written.startswith("abc") and set(written) <= set(CHARACTERS)
+    assert "seed" in texts("#progress")[0]
+
+    # What the service refuses the page tells, and it goes on.
+    at("prompt").send_keys("XYZ")
+    at("write").click()
+    wait_until(lambda: "prompt: 'XYZ'" in texts("#trouble")[0])
+    at("prompt").clear()
+    at("write").click()
+    wait_until(lambda: len(texts("#written")[0]) > 3)
+    at("stop").click()
+    wait_until(lambda: at("write").is_enabled())
+    assert "Stopped" in texts("#progress")[0] and texts("#trouble") == [""]
+    assert len(texts("#written")[0]) < 300
+
+    errors = [e for e in browser.get_log("browser") if "422" not in e["message"]]
+    assert errors == [] and not browser.execute_script(wide)
