@@ -50,6 +50,7 @@ import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
 from workshop import Mistake
 
 # isort: split
+import devices
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -141,6 +142,7 @@ def read_options(argv):
     parser.add_argument(
         "--predict", metavar="TEXT", help="only ask the network trained in DIR"
     )
+    devices.add_option(parser)
     options = parser.parse(argv, QUICK)
     if options.predict is not None and not options.predict.strip():
         raise Mistake("--predict: the text is empty")
@@ -279,6 +281,15 @@ def build_reader(texts, words, length):
     return keras.Model(text, numbers, name="reader")
 
 
+def read(reader, texts):
+    """The numbers of the words of some texts, (batch, T)."""
+    if keras.backend.backend() == "tensorflow":
+        return reader.predict(tf.constant(texts), batch_size=500, verbose=0)
+    # Strings are TensorFlow's alone. Beside another backend it looks the words up.
+    numbers = np.asarray(reader.layers[1](tf.constant(texts)))
+    return np.concatenate([np.maximum(numbers[:, :1], 1), numbers[:, 1:]], axis=1)
+
+
 # %% [markdown]
 # Reviews differ in length, a batch is a rectangle. If reviews of about the same length
 # share a batch, little of it is padding: the network takes half as many steps. Which
@@ -289,20 +300,30 @@ def build_reader(texts, words, length):
 # What padding is left is *masked*: `Embedding(mask_zero=True)` tells the layers that
 # follow which steps are no words. The recurrent layer keeps its memory as it is there,
 # and the mean does not count them.
+#
+# With `--distribute` several devices share a batch, and each process takes no more than
+# its own part of it (`distributed_training.md`).
 
 
 # %%
+STEPS = {"jax": 64}  # JAX compiles anew for each length: so there are but a few
+
+
 class Batches(workshop.ByLength):
     """Batches of the words and labels of reviews that are about equally long."""
 
-    def __init__(self, words, labels, batch_size, seed=None):
+    def __init__(self, words, labels, batch_size, seed=None, shared=None):
         """With a `seed` the order changes from epoch to epoch, without it never."""
         lengths = np.maximum(np.count_nonzero(words, axis=1), 1)
         super().__init__(lengths, batch_size, seed, blur=20)
         self.words, self.labels = words, labels
+        self.shared = shared or workshop.Alone()
 
     def take(self, heap, random):
-        return self.words[heap, : self.lengths[heap].max()], self.labels[heap]
+        steps = STEPS.get(keras.backend.backend(), 1)
+        longest = -(-self.lengths[heap].max() // steps) * steps
+        own, weights = self.shared.share(heap)
+        return self.words[own, :longest], self.labels[own], *weights
 
 
 # %% [markdown]
@@ -357,7 +378,7 @@ def compiled(network, rate, epsilon, steps):
     network.compile(
         keras.optimizers.Adam(schedule, epsilon=epsilon, clipnorm=1.0),
         "binary_crossentropy",
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],
     )
     return network
 
@@ -465,8 +486,9 @@ def tell_shapes(settings, words):
 def train(run, name, build, settings, reviews, epochs):
     """Trains one network. Returns it with its best weights, and its figures."""
     (words, labels), (other_words, other_labels) = reviews
-    batches = Batches(words, labels, settings.batch_size, settings.seed)
-    validation = Batches(other_words, other_labels, settings.batch_size)
+    size, shared = settings.batch_size, run.devices
+    batches = Batches(words, labels, size, settings.seed, shared)
+    validation = Batches(other_words, other_labels, size, shared=shared)
 
     def new():
         keras.utils.set_random_seed(settings.seed)
@@ -497,7 +519,11 @@ def opinions(model, texts, batch_size=100):
     """The probability of "positive" for each of the texts, (batch,)."""
     # Batches all of one shape: TensorFlow makes a graph for each shape it meets.
     full = [*texts, *[""] * (-len(texts) % batch_size)]
-    positive = model.predict(tf.constant(full), batch_size=batch_size, verbose=0)
+    if keras.backend.backend() == "tensorflow":
+        positive = model.predict(tf.constant(full), batch_size=batch_size, verbose=0)
+    else:
+        _, reader, network, positive = model.layers
+        positive = network.predict(read(reader, full), batch_size, verbose=0)[:, 0]
     return positive[: len(texts)]
 
 
@@ -747,33 +773,39 @@ def draw_curves(histories, path):
 @workshop.tells_mistakes
 def main(argv=None):
     options = read_options(argv)
-    workshop.need_tensorflow("a model that reads strings")
+    workshop.need_tensorflow("a network that reads strings", or_jax=True)
     if options.predict is not None:
         return predict(options.output, options.predict)
+    shared = devices.find(options)
     train_set, validation, test = load_reviews(options)
-    workshop.make_writable(options.output)
-    run = workshop.Run(options.output, identity(options, train_set), options.resume)
-    keras.utils.set_random_seed(options.seed)
-
-    print(
-        f"{len(train_set[0]):,} reviews to train on, {len(validation[0]):,} to choose "
-        f"the epoch, {len(test[0]):,} to test."
-    )
     settings = Settings.of(options)
-    reader = build_reader(train_set[0], settings.words, settings.length)
-    reviews = [
-        (reader.predict(tf.constant(texts), batch_size=500, verbose=0), labels)
-        for texts, labels in (train_set, validation)
-    ]
-    tell_shapes(settings, reviews[0][0])
+    with shared:
+        if shared.first:
+            workshop.make_writable(options.output)
+        identified = identity(options, train_set)
+        run = workshop.Run(options.output, identified, options.resume, shared)
+        keras.utils.set_random_seed(options.seed)
+        print(
+            f"{len(train_set[0]):,} reviews to train on, {len(validation[0]):,} to "
+            f"choose the epoch, {len(test[0]):,} to test."
+        )
+        reader = build_reader(train_set[0], settings.words, settings.length)
+        reviews = [
+            (read(reader, texts), labels) for texts, labels in (train_set, validation)
+        ]
+        tell_shapes(settings, reviews[0][0])
 
-    print("\nThe yardstick: the mean of embeddings", flush=True)
-    average, average_history = train(
-        run, "average", build_average, settings, reviews, settings.average_epochs
-    )
-    print(f"\nThe recurrent network ({settings.cell})")
-    build = functools.partial(build_network, average=average)
-    network, history = train(run, "network", build, settings, reviews, settings.epochs)
+        print("\nThe yardstick: the mean of embeddings", flush=True)
+        average, average_history = train(
+            run, "average", build_average, settings, reviews, settings.average_epochs
+        )
+        print(f"\nThe recurrent network ({settings.cell})")
+        build = functools.partial(build_network, average=average)
+        network, history = train(
+            run, "network", build, settings, reviews, settings.epochs
+        )
+    if not shared.first:
+        return 0
 
     model, average = with_reader(reader, network), with_reader(reader, average)
     texts, labels = test
@@ -825,8 +857,11 @@ def write(folder, model, history, metrics):
     """Writes the model, for Keras and for TensorFlow, and its figures."""
     with workshop.replacing(folder / "model.keras") as new:
         model.save(new)
-    with workshop.replacing(folder / "saved_model") as new:
-        model.export(new, verbose=False)
+    if keras.backend.backend() == "tensorflow":
+        with workshop.replacing(folder / "saved_model") as new:
+            model.export(new, verbose=False)
+    else:
+        workshop.no_saved_model(folder)
     workshop.write_csv(folder / "history.csv", history)
     workshop.write_json(folder / "metrics.json", metrics)
 
@@ -836,7 +871,7 @@ def identity(options, train_set):
     chosen = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(options).items()
-        if name not in ("output", "resume", "predict", "download")
+        if name not in ("output", "resume", "predict", "download", "distribute")
     }
     texts, labels = train_set
     content = hashlib.sha256(labels.tobytes() + "\0".join(texts).encode()).hexdigest()

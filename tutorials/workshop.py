@@ -45,6 +45,10 @@ else:
     with _quiet():
         import keras
 
+        if keras.backend.backend() != "tensorflow":
+            with contextlib.suppress(ImportError):
+                import tensorflow  # noqa: F401
+
 import matplotlib  # noqa: E402
 import matplotlib.pyplot  # noqa: E402
 import numpy as np  # noqa: E402
@@ -140,13 +144,23 @@ def tells_mistakes(main):
     return told
 
 
-def need_tensorflow(what):
-    """Raises a `Mistake` unless Keras runs on TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
+def need_tensorflow(what, or_jax=False):
+    """Raises a `Mistake` unless Keras runs on TensorFlow (or, with `or_jax`, on JAX)."""
+    names = ["tensorflow", "jax"] if or_jax else ["tensorflow"]
+    if keras.backend.backend() not in names:
         raise Mistake(
-            f"{what} needs TensorFlow, but Keras runs on {keras.backend.backend()}: "
-            "set KERAS_BACKEND=tensorflow"
+            f"{what} needs {' or '.join(names)}, but Keras runs on "
+            f"{keras.backend.backend()}: set KERAS_BACKEND={' or '.join(names)}"
         )
+
+
+def no_saved_model(folder):
+    """Tells that there is none, where TensorFlow does not run; one before goes."""
+    _remove(folder / "saved_model")
+    print(
+        "There is no saved_model: it is TensorFlow's alone, and Keras runs on "
+        f"{keras.backend.backend()}. model.keras loads under KERAS_BACKEND=tensorflow, too."
+    )
 
 
 # ------------------------------------------------------------------------ safe files
@@ -208,7 +222,7 @@ def write_csv(path, rows):
 
 def versions():
     """The versions of what a result depends on."""
-    names = ["keras", "tensorflow", "numpy", "keras-rnn"]
+    names = ["keras", "tensorflow", "jax", "numpy", "keras-rnn"]
     found = {"python": platform.python_version()}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -219,6 +233,50 @@ def versions():
 # -------------------------------------------------------------------------- resuming
 
 
+class Alone:
+    """The one process of a run that shares its work with no other.
+
+    `devices.Devices` is what stands in its place with `--distribute`.
+    """
+
+    first = True  # of the processes: the one that writes and prints
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def agree(self, options):
+        """Raises a `Mistake` unless all processes run with the same options."""
+
+    def share(self, heap):
+        """The examples of a batch that this process reads, and a tuple of weights.
+
+        Args:
+            heap: Array of integers: which examples make the batch.
+        """
+        return heap, ()
+
+    def scope(self):
+        """The context in which networks are made and trained."""
+        return contextlib.nullcontext()
+
+    def apart(self):
+        """The context in which what is made and done is this process's own."""
+        return contextlib.nullcontext()
+
+    def from_first(self, folder):
+        """A context with a folder (or `None`) that the first process has."""
+        return contextlib.nullcontext(folder)
+
+    def local(self, network, copy=None):
+        """The network for this process by itself; a copy made before is used again."""
+        if keras.backend.backend() == "jax":
+            network.jax_state_sync()  # `fit` has the weights, not the network
+        return network
+
+
 class Run:
     """One run of a tutorial: the unfinished state of it, in `DIR/unfinished`.
 
@@ -227,16 +285,21 @@ class Run:
     to its end, so that a run that was killed can be told from one that was not.
     """
 
-    def __init__(self, output, options, resume):
+    def __init__(self, output, options, resume, devices=None):
         """Starts a run, or goes on with the one of the same options.
 
         Args:
             output: The folder of the results.
             options: Dict of all that decides the result, with JSON's types.
             resume: Boolean: whether there must be a run to go on with.
+            devices: What shares the work. Only the first process has the folder.
         """
         self.options = options
         self.folder = output / "unfinished"
+        self.devices = devices or Alone()
+        self.devices.agree(options)
+        if not self.devices.first:
+            return
         record = self.folder / "run.json"
         if resume:
             if not record.exists():
@@ -268,21 +331,25 @@ class Run:
             The network with the weights of the epoch of the least validation loss, and
             a list with a dict of figures for each epoch.
         """
-        keeper = _Keeper(self.folder / name)
-        model = keeper.load() or build()
-        batches.epoch = len(keeper.history)
-        if 0 < len(keeper.history) < epochs:
-            print(f"Going on after epoch {len(keeper.history)} of {epochs}.")
-        model.fit(
-            batches,
-            validation_data=validation,
-            initial_epoch=len(keeper.history),
-            epochs=epochs,
-            shuffle=False,  # the batches are in their order already
-            callbacks=[keeper, *callbacks],
-        )
-        model.load_weights(keeper.newest() / "best.weights.h5")
-        return model, keeper.history
+        keeper = _Keeper(self.folder / name, self.devices)
+        with self.devices.scope():
+            with self.devices.from_first(keeper.newest()) as saved:
+                model = build() if saved is None else keeper.load(saved)
+            batches.epoch = len(keeper.history)
+            if 0 < len(keeper.history) < epochs:
+                print(f"Going on after epoch {len(keeper.history)} of {epochs}.")
+            model.fit(
+                batches,
+                validation_data=validation,
+                initial_epoch=len(keeper.history),
+                epochs=epochs,
+                shuffle=False,  # the batches are in their order already
+                verbose="auto" if self.devices.first else 0,
+                callbacks=[keeper, *callbacks],
+            )
+            with self.devices.from_first(keeper.newest()) as saved:
+                model.load_weights(saved / "best.weights.h5")
+        return self.devices.local(model), keeper.history
 
     def finish(self):
         """Removes the state: the results are written."""
@@ -299,21 +366,19 @@ class _Keeper(keras.callbacks.Callback):
     before goes only then: there is a whole one whenever the process is killed.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, devices):
         super().__init__()
-        folder.mkdir(exist_ok=True)
-        self.folder = folder
+        if devices.first:
+            folder.mkdir(exist_ok=True)
+        self.folder, self.devices = folder, devices
         self.history = []
 
     def newest(self):
         """The folder of the last finished epoch, or `None`."""
         return max(self.folder.glob("epoch-*"), default=None)
 
-    def load(self):
-        """The network as it was after the last finished epoch, or `None`."""
-        saved = self.newest()
-        if saved is None:
-            return None
+    def load(self, saved):
+        """The network as it was after the last finished epoch, from its folder."""
         self.history = json.loads((saved / "history.json").read_text("utf-8"))
         model = keras.saving.load_model(saved / "network.keras")
         dice = json.loads((saved / "dice.json").read_text("utf-8"))
@@ -333,6 +398,12 @@ class _Keeper(keras.callbacks.Callback):
         figures = {name: float(value) for name, value in logs.items()}
         seconds = round(time.perf_counter() - self.began, 2)
         self.history.append({"epoch": epoch + 1, **figures, "seconds": seconds})
+        if self.devices.first:
+            with self.devices.apart():
+                self.keep(epoch)
+
+    def keep(self, epoch):
+        """Writes all that is needed to go on after the epoch."""
         before = self.newest()
         best = min(self.history, key=lambda row: row["val_loss"])
         with replacing(self.folder / f"epoch-{epoch + 1:04}") as new:
