@@ -1,0 +1,495 @@
+"""Which model gives the same numbers where: every kind of model in every runtime.
+
+    python docs/compatibility.py
+
+builds each kind of model under TensorFlow, and reckons what it must give in a NumPy loop
+in float64, written from the equations. Then it runs the model there, under JAX and
+PyTorch (in processes of their own, with the weights that TensorFlow saved), and as a
+SavedModel, in ONNX and in LiteRT, and writes the largest differences into
+`compatibility.md`. A runtime that is not installed is named and left out.
+"""
+
+import argparse
+import datetime
+import functools
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tutorials"))
+
+import workshop  # noqa: E402  before Keras: it keeps TensorFlow's own lines off
+
+# isort: split
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+import keras_rnn  # noqa: E402
+from keras_rnn.export import FORMATS, export  # noqa: E402
+
+SIZES = [(3, 13), (2, 29)]  # (batch, timesteps)
+FEATURES, UNITS, OUTPUTS, WORDS = 5, 8, 3, 20
+CELLS = {
+    "Elman": (keras_rnn.ElmanCell, keras_rnn.ElmanRNN),
+    "LSTM": (keras_rnn.LSTMCell, keras_rnn.LSTM),
+    "GRU": (keras_rnn.GRUCell, keras_rnn.GRU),
+}
+# What each runtime is, and the packages whose versions tell which.
+RUNTIMES = {
+    "TensorFlow": ("tensorflow", ["tensorflow"]),
+    "JAX": ("jax", ["jax"]),
+    "PyTorch": ("torch", ["torch"]),
+    "SavedModel": ("saved_model", ["tensorflow"]),
+    "ONNX": ("onnx", ["onnxruntime", "onnx", "tf2onnx"]),
+    "LiteRT": ("litert", ["ai-edge-litert"]),
+}
+BACKENDS = ["tensorflow", "jax", "torch"]
+
+
+# -------------------------------------------------------------- the numbers, in NumPy
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def arrays(layer):
+    """The weights of a layer by name, in float64."""
+    found = {}
+    for weight in layer.weights:
+        found[weight.name] = keras.ops.convert_to_numpy(weight).astype("float64")
+    return found
+
+
+def step(kind, w, x, states):
+    """One step of a cell with the weights `w`, from its equations: the new states."""
+    h = states[0]
+    if kind == "Elman":
+        return [np.tanh(x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"])]
+    if kind == "LSTM":
+        z = x @ w["kernel"] + h @ w["recurrent_kernel"] + w["bias"]
+        i, f, g, o = np.split(z, 4, axis=-1)
+        c = sigmoid(f) * states[1] + sigmoid(i) * np.tanh(g)
+        return [sigmoid(o) * np.tanh(c), c]
+    z_x, r_x, n_x = np.split(x @ w["kernel"] + w["bias"][0], 3, axis=-1)
+    z_h, r_h, n_h = np.split(h @ w["recurrent_kernel"] + w["bias"][1], 3, axis=-1)
+    z = sigmoid(z_x + z_h)
+    return [z * h + (1 - z) * np.tanh(n_x + sigmoid(r_x + r_h) * n_h)]
+
+
+def along(kind, cell, x, mask=None, backwards=False, states=None):
+    """A cell along a sequence: every y_t, in the order of the input, and last states."""
+    w = arrays(cell)
+    if states is None:
+        learned = [w[name] for name in cell.initial_state_names]
+        states = [np.tile(each, (len(x), 1)) for each in learned]
+    y = np.zeros(
+        (len(x), cell.output_units or cell.units)
+    )  # before the first real step
+    outputs = [None] * x.shape[1]
+    for t in range(x.shape[1])[:: -1 if backwards else 1]:
+        new = step(kind, w, x[:, t], states)
+        new_y = new[0]
+        if cell.output_units:
+            new_y = new_y @ w["output_kernel"] + w["output_bias"]
+        real = np.ones((len(x), 1), bool) if mask is None else mask[:, t, None]
+        states = [np.where(real, a, b) for a, b in zip(new, states)]
+        y = outputs[t] = np.where(real, new_y, y)
+    return np.stack(outputs, axis=1), states
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+# ------------------------------------------------------------------ the kinds of models
+# Each function returns a model whose inputs and outputs have names, and the function
+# that reckons the outputs in NumPy.
+
+
+def vectors():
+    return keras.Input((None, FEATURES), name="x")
+
+
+def plain(kind):
+    layer = CELLS[kind][1](UNITS, return_sequences=True)
+    x = vectors()
+    model = keras.Model(x, {"y": layer(x)})
+    return model, lambda x: {"y": along(kind, layer.cell, x)[0]}
+
+
+def last_output(kind):
+    layer = CELLS[kind][1](UNITS, output_units=OUTPUTS)
+    x = vectors()
+    model = keras.Model(x, {"y": layer(x)})
+    return model, lambda x: {"y": along(kind, layer.cell, x)[0][:, -1]}
+
+
+def bidirectional(kind):
+    layer = keras.layers.Bidirectional(CELLS[kind][1](UNITS, return_sequences=True))
+    x = vectors()
+    model = keras.Model(x, {"y": layer(x)})
+
+    def reckon(x):
+        there = along(kind, layer.forward_layer.cell, x)[0]
+        back = along(kind, layer.backward_layer.cell, x, backwards=True)[0]
+        return {"y": np.concatenate([there, back], axis=-1)}
+
+    return model, reckon
+
+
+def stacked_layers(kind):
+    layers = [CELLS[kind][1](units, return_sequences=True) for units in (UNITS, 6)]
+    x = vectors()
+    model = keras.Model(x, {"y": layers[1](layers[0](x))})
+
+    def reckon(x):
+        below = along(kind, layers[0].cell, x)[0]
+        return {"y": along(kind, layers[1].cell, below)[0]}
+
+    return model, reckon
+
+
+def stacked_cells(kind):
+    make = CELLS[kind][0]
+    cells = [make(UNITS), make(6, output_units=OUTPUTS)]
+    x = vectors()
+    layer = keras_rnn.RNN(cells, return_sequences=True)
+    model = keras.Model(x, {"y": layer(x)})
+
+    def reckon(x):
+        below = along(kind, cells[0], x)[0]
+        return {"y": along(kind, cells[1], below)[0]}
+
+    return model, reckon
+
+
+def return_state(kind):
+    layer = CELLS[kind][1](
+        UNITS, output_units=OUTPUTS, return_sequences=True, return_state=True
+    )
+    x = vectors()
+    y, *states = layer(x)
+    names = [f"state_{i}" for i in range(len(states))]
+    model = keras.Model(x, {"y": y, **dict(zip(names, states))})
+
+    def reckon(x):
+        y, states = along(kind, layer.cell, x)
+        return {"y": y, **dict(zip(names, states))}
+
+    return model, reckon
+
+
+def masked(kind):
+    embedding = keras.layers.Embedding(WORDS, FEATURES, mask_zero=True)
+    layer = CELLS[kind][1](UNITS, output_units=OUTPUTS, return_sequences=True)
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    model = keras.Model(ids, {"y": layer(embedding(ids))})
+
+    def reckon(ids):
+        x = arrays(embedding)["embeddings"][ids]
+        return {"y": along(kind, layer.cell, x, mask=ids != 0)[0]}
+
+    return model, reckon
+
+
+def generator_step(kind):
+    make = CELLS[kind][0]
+    writer = keras_rnn.Generator("abcdefgh", [make(UNITS), make(6)], embedding_units=4)
+    cells = [level.cell for level in writer.levels]
+    tokens = keras.Input((), dtype="int32", name="ids")
+    states = [
+        [keras.Input((c.units,), name=f"{n}_{i}") for n in c.initial_state_names]
+        for i, c in enumerate(cells)
+    ]
+    logits, new = writer.step(tokens, states)
+    flat = keras.tree.flatten(states)
+    names = [f"new_{state.name}" for state in flat]
+    inputs = {each.name: each for each in (tokens, *flat)}
+    outputs = {"logits": logits, **dict(zip(names, keras.tree.flatten(new)))}
+    model = keras.Model(inputs, outputs)
+
+    def reckon(ids, **given):
+        x, found = arrays(writer.embedding)["embeddings"][ids], []
+        for cell, level in zip(cells, states):
+            level = [given[state.name].astype("float64") for state in level]
+            found.append(step(kind, arrays(cell), x, level))
+            x = found[-1][0]
+        w = arrays(writer.logits)
+        logits = x @ w["kernel"] + w["bias"]
+        return {"logits": logits, **dict(zip(names, sum(found, [])))}
+
+    return model, reckon
+
+
+def encoder_decoder(kind):
+    make = CELLS[kind][0]
+    network = keras_rnn.EncoderDecoder(
+        "abcdefgh", "stuvwxyz", make(UNITS), embedding_units=4, attention="dot"
+    )
+    source = keras.Input((None,), dtype="int32", name="ids")
+    previous = keras.Input((None,), dtype="int32", name="previous")
+    model = keras.Model([source, previous], {"logits": network((source, previous))})
+
+    def reckon(ids, previous):
+        x = arrays(network.source_embedding)["embeddings"][ids]
+        mask = ids != 0
+        memory, states = along(kind, network.encoder[0].cell, x, mask=mask)
+        x = arrays(network.target_embedding)["embeddings"][previous]
+        d, _ = along(kind, network.decoder[0].cell, x, states=states)
+        queries = d @ arrays(network.queries)["kernel"]
+        keys = memory @ arrays(network.keys)["kernel"]
+        scores = queries @ keys.swapaxes(1, 2)  # (batch, T, S)
+        weights = softmax(np.where(mask[:, None], scores, -1e9))
+        w = arrays(network.combine)
+        both = np.concatenate([d, weights @ memory], axis=-1)
+        d = np.tanh(both @ w["kernel"] + w["bias"])
+        w = arrays(network.logits)
+        return {"logits": d @ w["kernel"] + w["bias"]}
+
+    return model, reckon
+
+
+KINDS = {
+    "each output": plain,
+    "last output": last_output,
+    "bidirectional": bidirectional,
+    "stacked layers": stacked_layers,
+    "stacked cells": stacked_cells,
+    "return_state": return_state,
+    "masked": masked,
+    "generator, one step": generator_step,
+    "encoder-decoder, attention": encoder_decoder,
+}
+
+
+def random_inputs(model, batch, timesteps, random):
+    """Numbers for each input by name; ids have zeros, which are padding, at their end."""
+    inputs = {}
+    lengths = random.integers(1, timesteps + 1, batch)
+    for each in model.inputs:
+        shape = (batch, *(timesteps if n is None else n for n in each.shape[1:]))
+        if each.dtype == "int32":
+            values = random.integers(1, 9, shape).astype("int32")
+            if len(shape) == 2:
+                values *= np.arange(timesteps) < lengths[:, None]
+        else:
+            values = random.standard_normal(shape).astype("float32")
+        inputs[each.name] = values
+    return inputs
+
+
+# ------------------------------------------------------------------------ the runtimes
+
+
+def rows(options):
+    """The number, kind and cell of each row of the table."""
+    pairs = [(k, c) for k in options.kinds for c in options.cells]
+    return list(enumerate(pairs))
+
+
+def prepare(options, folder):
+    """Models, inputs and what they must give, for all runtimes, in a folder."""
+    for number, (kind, cell) in rows(options):
+        keras.utils.set_random_seed(number)
+        model, reckon = KINDS[kind](cell)
+        random = np.random.default_rng(number)
+        for weight in model.weights:  # biases start as zeros, which would hide errors
+            weight.assign(weight + 0.1 * random.standard_normal(weight.shape))
+        model.save_weights(folder / f"{number}.weights.h5")
+        stored = {}
+        for i, size in enumerate(SIZES):
+            inputs = random_inputs(model, *size, random)
+            outputs = reckon(**inputs)
+            stored.update({f"{i}/inputs/{k}": v for k, v in inputs.items()})
+            stored.update({f"{i}/outputs/{k}": v for k, v in outputs.items()})
+        np.savez(folder / f"{number}.npz", **stored)
+
+
+def measure(options, runtime, folder):
+    """The largest difference of each row in one runtime, or what went wrong."""
+    found = {}
+    for number, (kind, cell) in rows(options):
+        try:
+            found[number] = largest_difference(
+                runtime, KINDS[kind](cell)[0], number, folder
+            )
+        except Exception as error:  # it is a finding, which goes into the table
+            found[number] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        print(
+            f"{runtime}: {kind}, {cell}: {found[number]}", file=sys.stderr, flush=True
+        )
+    return found
+
+
+def largest_difference(runtime, model, number, folder):
+    model.load_weights(folder / f"{number}.weights.h5")
+    if runtime in BACKENDS:
+
+        def run(inputs):
+            outputs = model(inputs if len(inputs) > 1 else next(iter(inputs.values())))
+            return {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
+
+    else:
+        path = folder / f"{number}{FORMATS[runtime].suffix}"
+        export(model, path, runtime)
+        run = FORMATS[runtime].load(path)
+    if runtime == "litert":  # which takes one example at a time
+        run = functools.partial(one_by_one, run)
+    stored = np.load(folder / f"{number}.npz")
+    largest = 0.0
+    for i in range(len(SIZES)):
+        inputs, wanted = (
+            {k.split("/")[2]: stored[k] for k in stored if k.startswith(f"{i}/{what}")}
+            for what in ("inputs", "outputs")
+        )
+        given = run(inputs)
+        for name, value in wanted.items():
+            if given[name].shape != value.shape:
+                return f"{name} has the shape {given[name].shape}, not {value.shape}"
+            largest = np.maximum(
+                largest, np.abs(given[name] - value).max()
+            )  # NaN stays
+    return float(largest)
+
+
+def one_by_one(run, inputs):
+    batch = len(next(iter(inputs.values())))
+    results = [run({k: v[i : i + 1] for k, v in inputs.items()}) for i in range(batch)]
+    return {name: np.concatenate([r[name] for r in results]) for name in results[0]}
+
+
+def missing(packages):
+    """Those that are not installed."""
+    found = []
+    for package in packages:
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found.append(package)
+    return found
+
+
+def measure_all(options, folder):
+    """The differences by runtime and row."""
+    found = {}
+    for name in options.runtimes:
+        runtime, packages = RUNTIMES[name]
+        if absent := missing(packages):
+            found[name] = f"{', '.join(absent)}: not installed"
+        elif runtime in ("jax", "torch"):
+            command = [sys.executable, __file__, "--measure", runtime, str(folder)]
+            command += ["--kinds", *options.kinds, "--cells", *options.cells]
+            done = subprocess.run(
+                command,
+                env={**os.environ, "KERAS_BACKEND": runtime},
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            answer = json.loads(done.stdout.splitlines()[-1])
+            found[name] = {int(number): value for number, value in answer.items()}
+        else:
+            found[name] = measure(options, runtime, folder)
+    return found
+
+
+# ------------------------------------------------------------------------ the document
+
+
+def machine():
+    """The processor, and how many of its cores there are."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    cores = os.cpu_count()
+    return f"{cores} {'core' if cores == 1 else 'cores'} of an {(names or ['unknown CPU'])[0]}"
+
+
+def document(options, found):
+    notes = []
+
+    def cell(name, number):
+        value = found[name] if isinstance(found[name], str) else found[name][number]
+        if isinstance(value, str):
+            if value not in notes:
+                notes.append(value)
+            return f"no [{notes.index(value) + 1}]"
+        return f"{value:.0e}".replace("e-0", "e-")
+
+    header = ["model", "cell", *options.runtimes]
+    lines = [header, ["---"] * len(header)]
+    for number, (kind, kind_of_cell) in rows(options):
+        values = [cell(name, number) for name in options.runtimes]
+        lines.append([kind, kind_of_cell, *values])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    packages = [
+        "keras",
+        "numpy",
+        *(p for n in options.runtimes for p in RUNTIMES[n][1]),
+    ]
+    versions = [
+        f"{package} {importlib.metadata.version(package)}"
+        for package in dict.fromkeys(packages)
+        if not missing([package])
+    ]
+    sizes = " and ".join(
+        f"{batch} sequences of {steps} steps" for batch, steps in SIZES
+    )
+    parts = [
+        "# The same numbers everywhere",
+        "Each number is the largest difference of any output from a loop in NumPy, in "
+        "float64, written from the equations (`docs/compatibility.py`). The models "
+        "compute in float32, of which a unit in the last place is 1.2e-7 at 1: "
+        "differences below about 1e-6 are rounding.",
+        table,
+        *(f"[{i}] {note}" for i, note in enumerate(notes, 1)),
+        f"Random weights, the biases and the first states among them; {sizes}; ids are "
+        "padded with zeros to different lengths, and masked where the model masks. "
+        "TensorFlow saved the weights; JAX and PyTorch loaded them, each in a process of "
+        "its own. SavedModel, ONNX and LiteRT are what `keras_rnn.export.export` wrote "
+        "under TensorFlow, with free batch and time (LiteRT: one sequence at a time, "
+        "builtin operations only), run by TensorFlow without Keras, onnxruntime and "
+        "ai-edge-litert.",
+        f"{machine()}, {datetime.date.today():%-d %B %Y}; Python "
+        f"{sys.version.split()[0]}, {', '.join(versions)}. Written by "
+        "`python docs/compatibility.py`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+@workshop.tells_mistakes
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--output", type=Path, default=HERE / "compatibility.md")
+    for name, known in (("kinds", KINDS), ("cells", CELLS), ("runtimes", RUNTIMES)):
+        parser.add_argument(
+            f"--{name}", nargs="+", choices=list(known), default=list(known)
+        )
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.measure:
+        runtime, folder = options.measure
+        print(json.dumps(measure(options, runtime, Path(folder))))
+        return 0
+    if keras.backend.backend() != "tensorflow":
+        raise workshop.Mistake(
+            "it starts under TensorFlow: set KERAS_BACKEND=tensorflow"
+        )
+    workshop.make_writable(options.output.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        prepare(options, folder)
+        text = document(options, measure_all(options, folder))
+    with workshop.replacing(options.output) as new:
+        new.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    workshop.start(main)
