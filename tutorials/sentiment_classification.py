@@ -505,6 +505,9 @@ def train(run, name, build, settings, reviews, epochs):
 #
 #     served = tf.saved_model.load("saved_model").signatures["serving_default"]
 #     served(tf.constant(["What a film!", "What a waste."]))
+#
+# A server is asked about short texts, too: it leaves out the steps that are padding for
+# all texts of a call. `examples/serve` is such a server.
 
 
 # %%
@@ -513,6 +516,21 @@ def with_reader(reader, network):
     text = keras.Input((), dtype="string", name="text")
     positive = layers.Reshape((), name="positive")(network(reader(text)))
     return keras.Model(text, positive, name="sentiment")
+
+
+def export(model, path):
+    """Writes the model as a SavedModel that takes no more steps than there are words."""
+    _, reader, network, _ = model.layers
+
+    def serve(text):
+        numbers = reader(text)  # (batch, length)
+        longest = tf.reduce_max(tf.math.count_nonzero(numbers, axis=1))
+        return network(numbers[:, : tf.maximum(longest, 1)])[:, 0]
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", serve, [tf.TensorSpec((None,), tf.string, "text")])
+    archive.write_out(path, verbose=False)
 
 
 def opinions(model, texts, batch_size=100):
@@ -859,7 +877,7 @@ def write(folder, model, history, metrics):
         model.save(new)
     if keras.backend.backend() == "tensorflow":
         with workshop.replacing(folder / "saved_model") as new:
-            model.export(new, verbose=False)
+            export(model, new)
     else:
         workshop.no_saved_model(folder)
     workshop.write_csv(folder / "history.csv", history)
