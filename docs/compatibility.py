@@ -463,8 +463,7 @@ def document(options, found):
     return "\n\n".join(parts) + "\n"
 
 
-@workshop.tells_mistakes
-def main(argv=None):
+def read_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=HERE / "compatibility.md")
     for name, known in (("kinds", KINDS), ("cells", CELLS), ("runtimes", RUNTIMES)):
@@ -472,7 +471,12 @@ def main(argv=None):
             f"--{name}", nargs="+", choices=list(known), default=list(known)
         )
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+@workshop.tells_mistakes
+def main(argv=None):
+    options = read_options(argv)
     if options.measure:
         runtime, folder = options.measure
         print(json.dumps(measure(options, runtime, Path(folder))))
