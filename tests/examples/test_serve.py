@@ -95,7 +95,7 @@ def generator():
 @pytest.fixture(scope="module")
 def folders(sentiment, generator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    sentiment.export(folder / "sentiment", verbose=False)
+    tutorial.export(sentiment, folder / "sentiment")
     generator.export(folder / "generator")
     return folder
 
