@@ -49,6 +49,7 @@ from workshop import Mistake
 
 # isort: split
 import corpora
+import devices
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -176,6 +177,7 @@ def read_options(argv):
         help="let the network that sentiment_classification.py trained in DIR judge 100 "
         "written reviews",
     )
+    devices.add_option(parser)
     parser.set_defaults(**DEFAULTS["reviews"])
     options = parser.parse_args(argv)
     parser.set_defaults(**DEFAULTS["text" if options.text else options.corpus])
@@ -396,7 +398,7 @@ def build(settings, corpus, steps):
 def keep(cell, longest):
     """Sets the biases of the gates so that units keep what they hold for 1 to `longest`."""
     keeps = np.log(np.random.uniform(1, longest, cell.units))
-    bias = cell.bias.numpy()
+    bias = keras.ops.convert_to_numpy(cell.bias).copy()
     if isinstance(cell, keras_rnn.GRUCell):
         bias[0, : cell.units] = keeps  # z: keep
     elif isinstance(cell, keras_rnn.LSTMCell):
@@ -428,17 +430,29 @@ def keep(cell, longest):
 
 
 # %%
-class SeparateWindows(ConsecutiveWindows):
+class Windows(ConsecutiveWindows):
+    """Windows, of which each process reads its own rows (with `--distribute`)."""
+
+    shared = workshop.Alone()
+
+    def __getitem__(self, index):
+        inputs, y = super().__getitem__(index)
+        own, _ = self.shared.share(np.arange(len(y)))
+        return {name: each[own] for name, each in inputs.items()}, y[own]
+
+
+class SeparateWindows(Windows):
     """Windows that all start from h_0, wherever in a text they are."""
 
     def __getitem__(self, index):
         inputs, y = super().__getitem__(index)
-        return {**inputs, "fresh": np.ones_like(inputs["fresh"])}, y
+        del inputs["fresh"]
+        return inputs, y
 
 
 def cut(generator, corpus, split, batch_size, window, carry=True, seed=None):
     """The texts of a split in windows."""
-    kind = ConsecutiveWindows if carry else SeparateWindows
+    kind = Windows if carry else SeparateWindows
     texts = [generator.encode(text) for text in corpus.texts[split]]
     if corpus.end is None:  # one long text: each row reads its own part
         (text,) = texts
@@ -465,9 +479,9 @@ class Progress(keras.callbacks.Callback):
     What was measured is kept in a file, so that a run that is resumed has it all.
     """
 
-    def __init__(self, corpus, path):
+    def __init__(self, corpus, path, shared):
         super().__init__()
-        self.path = path
+        self.path, self.shared, self.copy = path, shared, None
         self.part = corpus.part(validation=10_000)
         self.kind = corpus.kinds[-1] if corpus.kinds else None
         self.prompt = "" if corpus.start else "\n"
@@ -488,10 +502,14 @@ class Progress(keras.callbacks.Callback):
             self.tell()
 
     def tell(self):
-        bits = bits_per_character(self.model, self.part, "validation")
-        line = self.model.generate(
-            self.prompt, 60, temperature=0.7, seed=1, condition=self.kind
-        )
+        if not self.shared.first:
+            return
+        self.copy = self.shared.local(self.model, self.copy)
+        with self.shared.apart():
+            bits = bits_per_character(self.copy, self.part, "validation")
+            line = self.copy.generate(
+                self.prompt, 60, temperature=0.7, seed=1, condition=self.kind
+            )
         self.rows.append({"batches": self.batches, "bits": bits, "line": line})
         workshop.write_json(self.path, self.rows)
         print(f"\r{self.batches:6} batches, {bits:.2f} bits: {line!r}".ljust(88))
@@ -503,8 +521,9 @@ def train(run, settings, corpus):
     size = (settings.batch_size, settings.window)
     model = build(settings, corpus, 1)  # to encode the texts
     batches = cut(model, corpus, "train", *size, settings.carry, settings.seed)
-    validation = cut(model, corpus, "validation", *size)
-    progress = Progress(corpus, run.folder / "progress.json")
+    validation = cut(model, corpus, "validation", *size, run.devices.carries)
+    batches.shared = validation.shared = run.devices
+    progress = Progress(corpus, run.folder / "progress.json", run.devices)
 
     def new():
         keras.utils.set_random_seed(settings.seed)
@@ -536,21 +555,25 @@ def surprises(generator, corpus, split, rows=64, window=100):
             given = {"tokens": given, "conditions": kinds}
         first = generator.get_initial_state(len(y), kinds)
         if states is not None:
-            fresh = tf.constant(inputs["fresh"])[:, None]  # (batch, 1)
+            fresh = inputs["fresh"][:, None]  # (batch, 1)
             first = [
-                [tf.where(fresh, a, b) for a, b in zip(*level)]
+                [keras.ops.where(fresh, a, b) for a, b in zip(*level)]
                 for level in zip(first, states)
             ]
         nats, states = read(generator, given, first, np.maximum(y, 0))
-        found.append(nats.numpy()[y >= 0])
+        found.append(keras.ops.convert_to_numpy(nats)[y >= 0])
     return np.concatenate(found)
 
 
-@tf.function
 def read(generator, inputs, states, y):
     """One batch: the surprise at each y, (batch, window), and the states after it."""
     logits, states = generator(inputs, initial_state=states, return_state=True)
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits), states
+    nats = keras.ops.sparse_categorical_crossentropy(y, logits, from_logits=True)
+    return nats, states
+
+
+if keras.backend.backend() == "tensorflow":
+    read = tf.function(read)
 
 
 def bits_per_character(generator, corpus, split):
@@ -597,7 +620,8 @@ def log_likelihoods(generator, texts, batch_size=64):
             first = generator.get_initial_state(batch_size, kinds)
             given = {"tokens": x[batch], "conditions": kinds}
             nats, _ = read(generator, given, first, np.maximum(y[batch], 0))
-            found[batch, kind] = -np.sum(nats.numpy(), axis=1, where=y[batch] >= 0)
+            nats = keras.ops.convert_to_numpy(nats)
+            found[batch, kind] = -np.sum(nats, axis=1, where=y[batch] >= 0)
     return found
 
 
@@ -1059,7 +1083,7 @@ def save_tune(tunes, path, country):
 @workshop.tells_mistakes
 def main(argv=None):
     options = read_options(argv)
-    workshop.need_tensorflow("a network that is exported as a SavedModel")
+    workshop.need_tensorflow("this tutorial", or_jax=True)
     if options.write is not None:
         return go_on(options)
     corpus = corpora.load(
@@ -1067,12 +1091,22 @@ def main(argv=None):
     ).part(test=TEST)
     if options.quick:
         corpus = corpus.part(**QUICK_PART)
-    workshop.make_writable(options.output)
-    run = workshop.Run(options.output, identity(options, corpus), options.resume)
-
+    shared = devices.find(options)
+    if options.carry and not shared.carries:
+        raise Mistake(
+            "--distribute: on TensorFlow it goes with --no-carry, since each device would "
+            "have to carry the state of its own rows; KERAS_BACKEND=jax can"
+        )
     settings = Settings.of(options)
-    tell_corpus(corpus)
-    generator, history, progress = train(run, settings, corpus)
+    with shared:
+        if shared.first:
+            workshop.make_writable(options.output)
+        identified = identity(options, corpus)
+        run = workshop.Run(options.output, identified, options.resume, shared)
+        tell_corpus(corpus)
+        generator, history, progress = train(run, settings, corpus)
+    if not shared.first:
+        return 0
     bits = {"network": bits_per_character(generator, corpus, "test")}
     bits |= yardsticks(generator, corpus)
     metrics = {"test_bits_per_character": bits, "end": corpus.end}
@@ -1102,7 +1136,10 @@ def main(argv=None):
     draw_units(generator, corpus, found, folder / "units.png")
     with workshop.replacing(folder / "model.keras") as new:
         generator.save(new)
-    generator.export(folder / "saved_model")
+    if keras.backend.backend() == "tensorflow":
+        generator.export(folder / "saved_model")
+    else:
+        workshop.no_saved_model(folder)
     workshop.write_csv(folder / "history.csv", history)
     workshop.write_csv(folder / "progress.csv", progress)
     workshop.write_json(folder / "metrics.json", metrics)
@@ -1128,7 +1165,16 @@ def identity(options, corpus):
     chosen = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(options).items()
-        if name not in ("output", "resume", "write", "condition", "download", "judge")
+        if name
+        not in (
+            "output",
+            "resume",
+            "write",
+            "condition",
+            "download",
+            "judge",
+            "distribute",
+        )
     }
     content = hashlib.sha256("\0".join(sum(corpus.texts.values(), [])).encode())
     return {**chosen, "content": content.hexdigest()[:16]}

@@ -201,7 +201,12 @@ class OneMachine(workshop.Alone):
 
 
 class Mirrored(OneMachine):
-    """The devices of one machine, on TensorFlow: `tf.distribute.MirroredStrategy`."""
+    """The devices of one machine, on TensorFlow: `tf.distribute.MirroredStrategy`.
+
+    A variable is the same on all devices: none can hold what is of one device's rows.
+    """
+
+    carries = False
 
     def __init__(self):
         import tensorflow as tf

@@ -240,6 +240,7 @@ class Alone:
     """
 
     first = True  # of the processes: the one that writes and prints
+    carries = True  # from batch to batch the state of each row
 
     def __enter__(self):
         return self
