@@ -27,7 +27,7 @@ import fastapi
 import pydantic
 import uvicorn
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
-from models import ROWS, Generator, Mistake, Sentiment
+from models import Generator, Mistake, Sentiment
 from starlette.exceptions import HTTPException
 
 REVIEW = 6_000  # characters; the network of the tutorial reads the first 640 words
@@ -37,6 +37,7 @@ LENGTH = 2_000  # characters to write
 BODY = (
     12 * REVIEW + 1_000
 )  # bytes: a character takes up to 12 of them in JSON, \ud83c\udfac
+SHARE = 256  # words of the reviews that share a call: more, and the first waits long
 TO_ARRIVE = 10  # seconds that a body may take
 
 PAGE = Path(__file__).with_name("index.html")
@@ -68,7 +69,7 @@ class Judging:
     async def run(self):
         while True:
             batch = [await self.waiting.get()]
-            while not self.waiting.empty() and sum(len(w) for w, _ in batch) < ROWS:
+            while not self.waiting.empty() and sum(len(w) for w, _ in batch) < SHARE:
                 batch.append(self.waiting.get_nowait())
             # Who no longer waits needs no answer.
             batch = [(words, answer) for words, answer in batch if not answer.done()]
