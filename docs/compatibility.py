@@ -34,6 +34,7 @@ from keras_rnn.export import FORMATS, export  # noqa: E402
 
 SIZES = [(3, 13), (2, 29)]  # (batch, timesteps)
 FEATURES, UNITS, OUTPUTS, WORDS = 5, 8, 3, 20
+IDS = 8  # those that every embedding here knows
 CELLS = {
     "Elman": (keras_rnn.ElmanCell, keras_rnn.ElmanRNN),
     "LSTM": (keras_rnn.LSTMCell, keras_rnn.LSTM),
@@ -276,7 +277,7 @@ def random_inputs(model, batch, timesteps, random):
     for each in model.inputs:
         shape = (batch, *(timesteps if n is None else n for n in each.shape[1:]))
         if each.dtype == "int32":
-            values = random.integers(1, 9, shape).astype("int32")
+            values = random.integers(1, IDS, shape).astype("int32")
             if len(shape) == 2:
                 values *= np.arange(timesteps) < lengths[:, None]
         else:

@@ -48,7 +48,8 @@ def export(model, path, format="saved_model"):
     are theirs, `keras.Input(..., name="tokens")`; those of the outputs are the keys of
     `keras.Model(inputs, {"opinion": y})`, or else the names of the layers they come from.
 
-    What is written stands for inference: dropout is off.
+    What is written stands for inference: dropout is off. It may differ from the model by
+    rounding only: by 1e-5 of the largest output in float32 (`TOLERANCE` has the others).
 
     Args:
         model: A `keras.Model` that knows its inputs: Sequential or functional, with any
@@ -59,8 +60,9 @@ def export(model, path, format="saved_model"):
 
     Raises:
         ValueError: `format` is not one of these; `path` has another ending, or is there
-            and is something else; `model` does not know its inputs, is stateful, has
-            strings to read (ONNX, LiteRT) or computes in bfloat16 (ONNX).
+            and is something else; `model` does not know its inputs, is stateful, reads
+            strings (ONNX, LiteRT), computes in bfloat16 (ONNX) or in anything but float32
+            (LiteRT), or has an output named as an input (ONNX).
         ImportError: a package is missing: they are in the extra `[export]`.
         RuntimeError: Keras does not run on TensorFlow (or JAX, for a SavedModel); the
             model cannot be converted, or what was written gives other numbers.
@@ -80,6 +82,12 @@ def export(model, path, format="saved_model"):
     dtypes = {layer.compute_dtype for layer in _layers(model)}
     tolerance = max(TOLERANCE.get(dtype, 0.0) for dtype in dtypes)
     model = _with_names(model)
+    shared = {each.name for each in model.inputs} & set(model.output)
+    if format == "onnx" and shared:
+        raise ValueError(
+            "`model` must have different names for inputs and outputs in ONNX: make it "
+            f"`keras.Model(inputs, {{'another name': y}})`. Received: {sorted(shared)}"
+        )
     batches = [
         _random_inputs(model, kind.batch or batch, timesteps, padded)
         for batch, timesteps in SIZES

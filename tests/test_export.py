@@ -209,6 +209,11 @@ def stateful():
     return keras.Sequential([x, keras.layers.Bidirectional(LSTM(4, stateful=True))])
 
 
+def one_name_twice():
+    x = vectors()
+    return keras.Model(x, {"x": ElmanRNN(4)(x)})
+
+
 def of_dtype(dtype):
     return keras.Sequential([vectors(), ElmanRNN(4, dtype=dtype)])
 
@@ -235,6 +240,7 @@ REFUSED = {
     ),
     "which knows its inputs": (lambda: Generator("ab", ElmanCell(2)), "m.onnx", "onnx"),
     "`model` must not be stateful": (stateful, "m", "saved_model"),
+    "`model` must have different names": (one_name_twice, "m.onnx", "onnx"),
 }
 
 
