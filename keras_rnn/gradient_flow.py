@@ -229,7 +229,7 @@ class GradientFlow(keras.callbacks.Callback):
 
     The cost is one forward and backward pass over the probe by Keras's loop, every n
     batches, and the tracing of it once. With a probe of 16 examples and `every=50` that
-    was 1 to 3 % of the training time of an LSTM or a GRU and 6 % of that of an Elman
+    was 2 to 3 % of the training time of an LSTM or a GRU and 4 % of that of an Elman
     network, on two cores; `benchmarks/gradient_flow.py` measures it.
 
     Args:

@@ -55,7 +55,10 @@ def outputs_and_gradients(layer, kind, x, states=(), **arguments):
 
     variables = layer.trainable_variables
     if kind == "eager":
+        before = [np.array(v) for v in layer.non_trainable_variables]
         outputs = mode(run, kind)(x, *states)
+        for variable, value in zip(layer.non_trainable_variables, before):
+            variable.assign(value)  # dropout draws the same once more
         found = autodiff(lambda *a: value_of(run(*a)), variables, [x, *states])
         return [*keras.tree.flatten(outputs), *found]
     import tensorflow as tf

@@ -104,7 +104,7 @@ def read_options(argv):
     parser.add_argument(
         "--batches",
         type=workshop.positive,
-        default=800,
+        default=720,
         help="the budget of each network",
     )
     options = parser.parse(argv, QUICK)

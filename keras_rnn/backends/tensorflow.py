@@ -13,8 +13,9 @@ from keras import ops
 
 # A turn of a loop costs some microseconds by itself, about as much as the matrix product
 # of a small step: so several steps stand in one turn. More than these bring little, and
-# make the graph longer to trace and to compile.
+# make the graph longer to trace. Under XLA, whose turns cost less, they bring nothing.
 STEPS_PER_TURN = 5
+STEPS_PER_COMPILED_TURN = 2
 # The fewest rows of a batch that are worth a loop of their own.
 ROWS_PER_SHARD = 8
 
@@ -42,7 +43,7 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
         loops = [(timesteps // STEPS_PER_TURN, STEPS_PER_TURN)]
         loops += [(timesteps % STEPS_PER_TURN, 1)]
     else:
-        size = _steps_per_turn(timesteps)
+        size = _steps_per_turn(timesteps, in_place)
         loops = [(timesteps // size, size), (1, timesteps % size)]
     dtype = carry[0].dtype
     if in_place:
@@ -100,10 +101,11 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
     return carry, arrays
 
 
-def _steps_per_turn(timesteps):
-    """A number of steps near `STEPS_PER_TURN`, one that divides `timesteps` if any."""
-    near = range(STEPS_PER_TURN - 1, STEPS_PER_TURN + 4)
-    best = min(near, key=lambda n: (timesteps % n > 0, abs(n - STEPS_PER_TURN)))
+def _steps_per_turn(timesteps, in_place):
+    """A number of steps near what is best, one that divides `timesteps` if any."""
+    wanted = STEPS_PER_COMPILED_TURN if in_place else STEPS_PER_TURN
+    near = range(wanted - 1, wanted + 4)
+    best = min(near, key=lambda n: (timesteps % n > 0, abs(n - wanted)))
     return min(best, timesteps)
 
 

@@ -58,7 +58,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     """
 
     initial_state_names = ("initial_state", "initial_carry")
-    saved_count = 6
+    saved_count = 5
 
     def step(self, projected, recurrent, states):
         """The six equations of h_t and c_t."""
@@ -67,9 +67,8 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         i, f = self.recurrent_activation(i), self.recurrent_activation(f)
         g, o = self.activation(g), self.recurrent_activation(o)
         c = f * c_prev + i * g
-        squashed = self.activation(c)
-        h = o * squashed
-        return [h, c], [i, f, g, o, c_prev, squashed]
+        h = o * self.activation(c)
+        return [h, c], [i, f, g, o, c_prev]
 
     def adjoint(self, d_states, h, saved):
         """Back through the six equations, from the last to the first.
@@ -88,8 +87,10 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         """
         gate, activation = self.recurrent_activation, self.activation
         d_h, d_c = d_states
-        i, f, g, o, c_prev, squashed = saved
+        i, f, g, o, c_prev = saved
 
+        # Computed once more: that takes less time than to keep it.
+        squashed = activation(f * c_prev + i * g)
         d_o = d_h * squashed
         d_c = d_c + d_h * o * DERIVATIVES[activation](squashed)
         delta = ops.concatenate(
