@@ -108,7 +108,13 @@ import workshop, devices
 import keras, numpy as np
 import keras_rnn
 
-what, folder, slow = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+what, slow, arguments = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+dropout = 0.0 if what == "mirrored" else 0.3  # devices of TensorFlow draw their own
+if what == "mirrored":
+    import tensorflow as tf
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [half, half])
 read, rows, losses = [], [], []
 
 class Batches(workshop.ByLength):
@@ -138,7 +144,7 @@ def build():
     network = keras.Sequential([
         keras.Input((8, 4)),
         keras_rnn.ElmanRNN(16),
-        keras.layers.Dropout(0.3),
+        keras.layers.Dropout(dropout),
         keras.layers.Dense(1),
     ])
     network.compile(keras.optimizers.Adam(1e-2, clipnorm=1.0), "mse")
@@ -146,10 +152,14 @@ def build():
 
 @workshop.tells_mistakes
 def main(argv=None):
-    parser = workshop.Options("", folder)
+    for each in (read, rows, losses):
+        each.clear()
+    parser = workshop.Options("", Path("results"))
     parser.add_argument("--batch-size", type=int, default=8)
     devices.add_option(parser)
-    options = parser.parse(sys.argv[4:], {{}})
+    options = parser.parse(argv, {{}})
+    folder = options.output
+    folder.mkdir(exist_ok=True)
     shared = devices.find(options)
     with shared:
         run = workshop.Run(folder, {{"what": what}}, options.resume, shared)
@@ -168,7 +178,10 @@ def main(argv=None):
     if shared.first:
         run.finish()
 
-sys.exit(main())
+code = main(arguments)
+if what == "mirrored":
+    code = code or main([*arguments, "--distribute", "--output", arguments[-1] + "s"])
+sys.exit(code)
 """
 
 
@@ -181,7 +194,7 @@ def free_port():
 class Job:
     """Processes of one job, and what each of them printed."""
 
-    def __init__(self, folder, *arguments, count=2, what="a", slow=0.0):
+    def __init__(self, folder, *arguments, count=2, what="a", slow=0.0, **more):
         folder.mkdir(exist_ok=True)
         script = folder.parent / "worker.py"
         script.write_text(WORKER.format(tutorials=str(TUTORIALS)))
@@ -194,21 +207,14 @@ class Job:
                 "KERAS_BACKEND": "jax",
             }
             environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-            more = []
+            environment |= more
+            command = [sys.executable, script, names[i], str(slow), *arguments]
             if count > 1:
                 values = (f"127.0.0.1:{port}", str(count), str(i))
                 environment |= dict(zip(devices.VARIABLES, values))
-                more = ["--distribute"]
+                command += ["--distribute"]
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    script,
-                    names[i],
-                    folder,
-                    str(slow),
-                    *more,
-                    *arguments,
-                ],
+                [*command, "--output", folder],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -254,19 +260,21 @@ def batch_losses(means, rows):
 def trained(tmp_path_factory):
     """The folders of the same job by one process, and by two."""
     base = tmp_path_factory.mktemp("distributed")
+    two_devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     jobs = {
-        base / "one": Job(base / "one", count=1),
-        base / "two": Job(base / "two"),
+        "one": Job(base / "one", count=1),
+        "two": Job(base / "two"),
+        "devices": Job(base / "devices", "--distribute", count=1, **two_devices),
     }
     for job in jobs.values():
         codes, printed = job.wait()
         assert set(codes) == {0}, printed
-    return list(jobs)
+    return {name: base / name for name in jobs}
 
 
 @needs_jax
 def test_two_processes_learn_what_one_learns(trained):
-    (one,), (first, second) = map(results, trained)
+    (one,), (first, second) = results(trained["one"]), results(trained["two"])
     assert len(one["losses"]) == 60  # 6 epochs of 10 batches
     assert sorted(one["rows"])[:6] == [3] * 6  # of which one is uneven
     alone = batch_losses(one["losses"], one["rows"])
@@ -282,7 +290,7 @@ def test_two_processes_learn_what_one_learns(trained):
 
 @needs_jax
 def test_two_processes_read_each_example_once(trained):
-    (one,), both = map(results, trained)
+    (one,), both = results(trained["one"]), results(trained["two"])
     for i in range(0, 60, 10):
         alone, *parts = [
             sorted(sum(each["read"][i : i + 10], [])) for each in (one, *both)
@@ -292,8 +300,26 @@ def test_two_processes_read_each_example_once(trained):
 
 
 @needs_jax
+def test_two_devices_of_one_process_learn_what_one_learns(trained):
+    (one,), (two,) = results(trained["one"]), results(trained["devices"])
+    for a, b in zip(two["weights"], one["weights"]):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+
+
+def test_mirrored_devices_learn_what_one_learns(tmp_path):
+    folder = tmp_path / "one"
+    job = Job(folder, count=1, what="mirrored", KERAS_BACKEND="tensorflow")
+    codes, printed = job.wait()
+    assert codes == [0], printed
+    (one,), (two,) = results(folder), results(tmp_path / "ones")
+    assert sum(two["rows"]) > sum(one["rows"])  # one batch is filled up
+    for a, b in zip(two["weights"], one["weights"]):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+
+
+@needs_jax
 def test_one_process_writes(trained):
-    one, two = map(contents, trained)
+    one, two = contents(trained["one"]), contents(trained["two"])
     assert set(two) - set(one) == {"result1.json"}
 
 
@@ -311,15 +337,15 @@ def test_killed_and_resumed(killed, trained, tmp_path):
     codes, printed = job.wait()
     assert time.monotonic() - at < devices.PATIENCE + 30
     assert codes[killed] == -signal.SIGKILL and codes[1 - killed] != 0
-    for text in printed:
-        (told,) = [line for line in text.splitlines() if line.startswith("error: ")]
-        assert "--resume" in told
+    for text in printed:  # a progress bar may stand before it in its line
+        assert text.count("error: process ") == 1
+        assert "--resume" in text[text.index("error: process ") :]
     assert not results(folder)
 
     codes, printed = Job(folder, "--resume").wait()
     assert codes == [0, 0], printed
     assert "Going on after epoch" in printed[0]
-    undisturbed, resumed = results(trained[1])[0], results(folder)[0]
+    undisturbed, resumed = results(trained["two"])[0], results(folder)[0]
     assert len(resumed["losses"]) < 60
     for a, b in zip(resumed["weights"], undisturbed["weights"]):
         np.testing.assert_allclose(a, b, atol=1e-6)
