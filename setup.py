@@ -2,6 +2,11 @@ import pathlib
 
 from setuptools import find_packages, setup
 
+# ONNX and LiteRT files, and what runs them, for keras_rnn.export.
+export = ["onnx>=1.19", "onnxruntime>=1.23", "tf2onnx>=1.17", "ai-edge-litert>=2.1"]
+# examples/serve.
+serve = ["fastapi>=0.165", "uvicorn>=0.54", "psutil>=5.9"]
+
 setup(
     name="keras-rnn",
     version="0.1.0",
@@ -32,12 +37,20 @@ setup(
             "psutil>=5.9",
         ],
         "music": ["music21>=9"],  # folk tunes, for tutorials/character_generation.py
+        "export": export,
+        "serve": serve,
         "test": [
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "hypothesis>=6",
             "ruff>=0.17",
             "music21>=9",
             "tensorboard>=2.20",
+            "jax>=0.10",
+            "torch>=2.13",
+            "selenium>=4.51",
+            *export,
+            *serve,
         ],
     },
 )

@@ -1,5 +1,6 @@
 """Recurrent neural networks in Keras, to understand, use, train and ship."""
 
+from keras_rnn import export
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
 from keras_rnn.generation import ConsecutiveWindows, Generator, windows
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
@@ -20,6 +21,7 @@ __all__ = [
     "Generator",
     "GradientFlow",
     "LSTMCell",
+    "export",
     "jacobian_spectrum",
     "state_gradients",
     "windows",
