@@ -23,8 +23,8 @@ Run it on a quiet machine. What is measured (see `peers.py` for what the peers c
 - **compile time**: the first training step, less the median of the later ones.
 - **fit**: whole steps of `model.fit`: Embedding(20000) -> layer, last output only ->
   Dense(1), Adam, at shape B, ours and Keras's, from a `tf.data.Dataset` of fixed shapes
-  and from NumPy arrays (there the batch size is not fixed). Fits of some steps are
-  timed whole, after one that is not counted.
+  and from NumPy arrays (there the batch size is not fixed). The median step of a
+  fit, from the end of one to the end of the next, after a fit that is not counted.
 - **lengths**: the same model, new in each round, on ten lengths, one batch of each in
   an epoch: from a dataset with an unknown number of steps ("one dataset"), and in ten
   calls of `fit` with arrays ("ten fits"). The first epoch, with all that is traced and
@@ -192,6 +192,18 @@ def words(count, steps):
     return tokens, rng.integers(0, 2, (count, 1)).astype("float32")
 
 
+def step_of_fit(model, data):
+    """Seconds of a step of `fit`: the median, which knows nothing of start and end."""
+    import keras
+
+    ends = []
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter())
+    )
+    model.fit(**data, verbose=0, callbacks=[clock])
+    return statistics.median(b - a for a, b in zip(ends, ends[1:]))
+
+
 def measure_fit(cell, sizes, rounds):
     """Seconds of a step of `fit`, from a dataset and from arrays."""
     import tensorflow as tf
@@ -208,15 +220,12 @@ def measure_fit(cell, sizes, rounds):
     results = {}
     for source, data in sources.items():
         models = {name: model_of(name, cell, shape) for name in ("ours", "keras")}
-        calls = {
-            name: lambda model=model, data=data: model.fit(**data, verbose=0)
-            for name, model in models.items()
-        }
-        _, samples = interleaved(calls, rounds)
-        results[source] = {
-            name: [seconds / count for seconds in values]
-            for name, values in samples.items()
-        }
+        results[source] = {name: [] for name in models}
+        for turn in range(-1, rounds):  # the first fit is not counted
+            for name, model in models.items():
+                seconds = step_of_fit(model, data)
+                if turn >= 0:
+                    results[source][name].append(seconds)
     return results
 
 
