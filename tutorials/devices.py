@@ -310,6 +310,11 @@ class Processes(OneMachine):
         examples, weights = part(heap, self.count, self.processes, self.process)
         return examples, (weights,)
 
+    def scope(self):
+        # Layers without a seed draw one: alike in all processes, whatever they drew so far.
+        keras.utils.set_random_seed(0)
+        return super().scope()
+
     def agree(self, options):
         from jax.experimental import multihost_utils
 
