@@ -3,7 +3,7 @@ import pathlib
 from setuptools import find_packages, setup
 
 # ONNX and LiteRT files, and what runs them, for keras_rnn.export.
-export = ["onnx>=1.19", "onnxruntime>=1.23", "tf2onnx>=1.17", "ai-edge-litert>=2.1"]
+export = ["onnx>=1.23", "onnxruntime>=1.32", "tf2onnx>=1.17", "ai-edge-litert>=2.3"]
 # examples/serve.
 serve = ["fastapi>=0.165", "uvicorn>=0.54", "psutil>=5.9"]
 

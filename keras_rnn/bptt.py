@@ -125,7 +125,7 @@ class Pass:
         sequence, *last = pass_over_time(*(t for group in arguments for t in group))
         return sequence, last
 
-    def forward(self, projected, weights, states, masks, drops, in_place=False):
+    def forward(self, projected, weights, states, masks, drops, **how):
         """The loop forward: the last states, each h_t, and what is saved of each step.
 
         Args:
@@ -135,7 +135,7 @@ class Pass:
             masks: List of a boolean tensor of shape `(batch, timesteps, 1)`, or empty.
             drops: List of what recurrent dropout multiplies h_{t-1} by, a tensor of
                 shape `(batch, units)`, or empty.
-            in_place: Boolean, see `keras_rnn.backends.tensorflow.scan`.
+            **how: How the loop runs, see `keras_rnn.backends.tensorflow.scan`.
 
         Returns:
             List of tensors of shape `(batch, units)`, tensor of shape `(batch,
@@ -153,7 +153,7 @@ class Pass:
 
         widths = [cell.units] * (1 + cell.saved_count)
         last, (sequence, *saved) = scan(
-            step, states, [projected, *masks], widths, in_place=in_place
+            step, states, [projected, *masks], widths, **how
         )
         return last, sequence, saved
 
@@ -166,7 +166,7 @@ class Pass:
         transposed,
         masks,
         drops,
-        in_place=False,
+        **how,
     ):
         """The loop back: the gradients by the first states, and the deltas of all steps.
 
@@ -180,7 +180,7 @@ class Pass:
             transposed: The recurrent kernel, transposed once for all steps.
             masks: As in `forward`.
             drops: As in `forward`.
-            in_place: As in `forward`.
+            **how: As in `forward`.
 
         Returns:
             Two lists: tensors of shape `(batch, units)`, and tensors of shape
@@ -211,7 +211,7 @@ class Pass:
             [sequence, d_sequence, *saved, *masks],
             [transposed.shape[0]] * cell.delta_count,
             reverse=True,
-            in_place=in_place,
+            **how,
         )
 
 

@@ -291,3 +291,13 @@ def test_on_pytorch_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(RuntimeError, match="runs on torch: save the model"):
         export(model, tmp_path / "m", "saved_model")
+
+
+@pytest.mark.tensorflow
+def test_onnx_by_keras_itself(tmp_path):
+    """`model.export` converts the fast pass as it stands, for those who know no other."""
+    model, ids = masked(), np.array([[1, 2, 3, 0], [4, 0, 0, 0]], "int32")
+    wanted = keras.ops.convert_to_numpy(model(ids)["opinion"])
+    model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
+    (given,) = serve(tmp_path / "model.onnx", "onnx", {"ids": ids}).values()
+    np.testing.assert_allclose(given, wanted, atol=1e-6)

@@ -20,7 +20,9 @@ STEPS_PER_COMPILED_TURN = 2
 ROWS_PER_SHARD = 8
 
 
-def scan(step, carry, sequences, widths, reverse=False, in_place=False):
+def scan(
+    step, carry, sequences, widths, reverse=False, in_place=False, one_by_one=False
+):
     """Carries states along the time axis of some sequences.
 
     Args:
@@ -33,6 +35,7 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
             their own step either way.
         in_place: Whether the outputs are written into arrays of their final size. XLA
             does so without a copy; a graph would copy the whole array each time.
+        one_by_one: Whether a turn of the loop is one step.
 
     Returns:
         The last carry, and a list of the outputs, `(batch, timesteps, width)` each.
@@ -42,8 +45,10 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
         timesteps = tf.shape(sequences[0])[1]
         loops = [(timesteps // STEPS_PER_TURN, STEPS_PER_TURN)]
         loops += [(timesteps % STEPS_PER_TURN, 1)]
+        if one_by_one:
+            loops = [(timesteps, 1)]
     else:
-        size = _steps_per_turn(timesteps, in_place)
+        size = 1 if one_by_one else _steps_per_turn(timesteps, in_place)
         loops = [(timesteps // size, size), (1, timesteps % size)]
     dtype = carry[0].dtype
     if in_place:
@@ -119,7 +124,7 @@ def choose(loop, compiled, training, timesteps, batch_size):
     is exported for any batch size holds plain operations only.
 
     Args:
-        loop: A function of tensors, and of `in_place` (see `scan`).
+        loop: A function of tensors, and of `in_place` and `one_by_one` (see `scan`).
         compiled: Dictionary, which keeps what was made of the loop for the next call.
         training: Boolean.
         timesteps: Integer, or `None` where it is known only when the graph runs.
@@ -130,7 +135,10 @@ def choose(loop, compiled, training, timesteps, batch_size):
     elif timesteps is not None and (training or batch_size is not None):
         kind = {"jit_compile": True}
     else:
-        return loop
+        # What may be exported, and with `one_by_one` to ONNX and LiteRT, too. A loop of
+        # ONNX stacks one thing of each kind a turn. LiteRT takes several, but where two
+        # such loops stand side by side it gives wrong numbers now and then (2.3.0).
+        return loop if training else functools.partial(loop, one_by_one=True)
     key = (loop.__name__, *kind)
     if key not in compiled:
         loop = functools.partial(loop, in_place="jit_compile" in kind)
