@@ -40,7 +40,13 @@ def scan(
     Returns:
         The last carry, and a list of the outputs, `(batch, timesteps, width)` each.
     """
-    static_shape = batch_size, timesteps = sequences[0].shape[:2]
+    batch_size, timesteps = sequences[0].shape[:2]
+    if batch_size is None and carry[0].shape[0] is not None:
+        # A loop refuses a state that knows its size before a turn and not after it.
+        batch_size = carry[0].shape[0]
+        for each in sequences:
+            each.set_shape((batch_size, *each.shape[1:]))
+    static_shape = batch_size, timesteps
     if timesteps is None:
         timesteps = tf.shape(sequences[0])[1]
         loops = [(timesteps // STEPS_PER_TURN, STEPS_PER_TURN)]
