@@ -104,7 +104,7 @@ def read_options(argv):
     parser.add_argument(
         "--batches",
         type=workshop.positive,
-        default=720,
+        default=640,
         help="the budget of each network",
     )
     options = parser.parse(argv, QUICK)
