@@ -10,7 +10,6 @@ SavedModel, in ONNX and in LiteRT, and writes the largest differences into
 """
 
 import argparse
-import datetime
 import functools
 import importlib.metadata
 import json
@@ -403,15 +402,6 @@ def measure_all(options, folder):
 # ------------------------------------------------------------------------ the document
 
 
-def machine():
-    """The processor, and how many of its cores there are."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    cores = os.cpu_count()
-    return f"{cores} {'core' if cores == 1 else 'cores'} of an {(names or ['unknown CPU'])[0]}"
-
-
 def document(options, found):
     notes = []
 
@@ -457,7 +447,7 @@ def document(options, found):
         "under TensorFlow, with free batch and time (LiteRT: one sequence at a time, "
         "builtin operations only), run by TensorFlow without Keras, onnxruntime and "
         "ai-edge-litert.",
-        f"{machine()}, {datetime.date.today():%-d %B %Y}; Python "
+        f"{workshop.machine_and_date()}; Python "
         f"{sys.version.split()[0]}, {', '.join(versions)}. Written by "
         "`python docs/compatibility.py`.",
     ]

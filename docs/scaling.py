@@ -8,10 +8,8 @@ that, and from assumed networks, it works out `scaling.md` and `scaling.png`.
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import socket
 import statistics
 import subprocess
@@ -429,21 +427,11 @@ def conclusions(found):
     return "\n".join(lines) + "\n"
 
 
-def machine_and_date():
+def measured_where():
     """One sentence: where and when."""
-    name = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    cores = len(os.sched_getaffinity(0))
-    day = datetime.date.today()
     versions = workshop.versions()
     return (
-        f"{cores} cores of an {name}, {day.day} {day:%B %Y}; Python "
+        f"{workshop.machine_and_date()}; Python "
         f"{versions['python']}, Keras {versions['keras']}, JAX {versions['jax']}."
     )
 
@@ -472,7 +460,7 @@ def main(argv=None):
     found = reckon(measured)
     draw(found, options.output / "scaling.png")
     with workshop.replacing(options.output / "scaling.md") as new:
-        new.write_text(document(found, loopback, machine_and_date()), "utf-8")
+        new.write_text(document(found, loopback, measured_where()), "utf-8")
     return 0
 
 

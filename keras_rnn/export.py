@@ -322,8 +322,7 @@ def _load_saved_model(path):
 
 
 def _write_onnx(model, path):
-    with _loops_of_keras(model):
-        model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
+    model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
 
 
 def _load_onnx(path):
@@ -336,13 +335,12 @@ def _load_onnx(path):
 
 @contextlib.contextmanager
 def _loops_of_keras(model):
-    """Keras's loops of one step in each turn, instead of several as in the fast pass.
+    """Keras's loops instead of the fast pass, which converts to LiteRT, but wrongly.
 
-    An ONNX loop stacks what its turns give, one thing each, and tf2onnx has no other. In
-    LiteRT several steps in a turn convert, but then two loops side by side gave wrong
-    numbers from the second run on, in a third of the interpreters (ai-edge-litert 2.3.0;
-    right without its XNNPACK, and always right with one step: 39 models, 100
-    interpreters each).
+    Loops side by side, of several steps in a turn, gave wrong numbers from the second run
+    on, in a third of the interpreters (ai-edge-litert 2.3.0; right without its XNNPACK).
+    Of one step in a turn, Elman cells with an output still do. Over Keras's loops 39
+    models were right in 100 interpreters each.
     """
     layers = [layer for layer in _layers(model) if isinstance(layer, RNN)]
     for layer in layers:

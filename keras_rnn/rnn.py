@@ -180,9 +180,8 @@ class RNN(keras.layers.RNN):
                     f"Received: sequences.shape={tuple(sequences.shape)}"
                 )
             first = self.get_initial_state(ops.shape(sequences)[0])
-            fresh = ops.copy(
-                self._fresh
-            )  # PyTorch assigns in place, and goes back later
+            # A copy: PyTorch assigns in place, and goes back through `where` later.
+            fresh = ops.copy(self._fresh)
             initial_state = keras.tree.pack_sequence_as(
                 first,
                 [

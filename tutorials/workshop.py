@@ -8,6 +8,7 @@ line on stderr, exit code 2.
 import argparse
 import contextlib
 import csv
+import datetime
 import functools
 import importlib.metadata
 import json
@@ -220,6 +221,18 @@ def write_csv(path, rows):
         table.writerows(rows)
 
 
+def machine_and_date():
+    """Where and when something was measured: "2 cores of a ..., 1 January 2026"."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    cores, day = os.cpu_count(), datetime.date.today()
+    return (
+        f"{cores} {'core' if cores == 1 else 'cores'} of an "
+        f"{(names or ['unknown CPU'])[0]}, {day.day} {day:%B %Y}"
+    )
+
+
 def versions():
     """The versions of what a result depends on."""
     names = ["keras", "tensorflow", "jax", "numpy", "keras-rnn"]
@@ -236,7 +249,7 @@ def versions():
 class Alone:
     """The one process of a run that shares its work with no other.
 
-    `devices.Devices` is what stands in its place with `--distribute`.
+    With `--distribute` one of the classes of `devices` stands in its place.
     """
 
     first = True  # of the processes: the one that writes and prints

@@ -49,8 +49,8 @@ def scan(
     static_shape = batch_size, timesteps
     if timesteps is None:
         timesteps = tf.shape(sequences[0])[1]
-        loops = [(timesteps // STEPS_PER_TURN, STEPS_PER_TURN)]
-        loops += [(timesteps % STEPS_PER_TURN, 1)]
+        size = STEPS_PER_TURN
+        loops = [(timesteps // size, size), (timesteps % size, 1)]
         if one_by_one:
             loops = [(timesteps, 1)]
     else:
@@ -141,9 +141,8 @@ def choose(loop, compiled, training, timesteps, batch_size):
     elif timesteps is not None and (training or batch_size is not None):
         kind = {"jit_compile": True}
     else:
-        # What may be exported, and with `one_by_one` to ONNX and LiteRT, too. A loop of
-        # ONNX stacks one thing of each kind a turn. LiteRT takes several, but where two
-        # such loops stand side by side it gives wrong numbers now and then (2.3.0).
+        # What may be exported, and with `one_by_one` to ONNX, too: its loop stacks one
+        # thing of each kind a turn.
         return loop if training else functools.partial(loop, one_by_one=True)
     key = (loop.__name__, *kind)
     if key not in compiled:
