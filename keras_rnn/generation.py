@@ -607,14 +607,16 @@ class Generator(keras.Model):
 
         | signature | in | out |
         |---|---|---|
-        | `generate` | `prompts` (batch,) string; `length`, `top_k` int32; `temperature` float32; `seed` int64; with conditions `condition` (batch,) string | `texts` (batch,) string |
+        | `generate` | `prompts` (batch,) string; `length`, `top_k` int32; `temperature`, `top_p` float32; `seed` int64; with conditions `condition` (batch,) string | `texts` (batch,) string |
         | `initial_state` | `batch_size` int32, or with conditions `condition` (batch,) string | the states, (batch, units) |
         | `step` | `character` (batch,) string; the states | `probabilities` (batch, characters) float32; the new states |
-        | `vocabulary` | | `characters` (characters,) string, in the order of the probabilities |
+        | `vocabulary` | | `characters` (characters,) string, in the order of the probabilities; `conditions` (conditions,) string; `start`, `unknown` string, each "" if there is none |
 
         `generate` writes the same text as the method does for the same seed; `top_k=0`
-        takes all characters. What the method refuses it refuses, with an
-        `InvalidArgumentError`.
+        and `top_p=1` take all characters. It has no `stop`: a caller cuts the text, or
+        writes it by `step` until it ends. What the method refuses it refuses, with an
+        `InvalidArgumentError`. `step` begins with `start`, if there is one, and then the
+        prompt.
 
         Args:
             path: The folder to write, whole or not at all. A SavedModel that is there
@@ -870,10 +872,11 @@ def _save(model, path):
     def by_name(states):
         return dict(zip(sum(names, []), keras.tree.flatten(states)))
 
-    def generate(prompts, length, temperature, top_k, seed, condition=None):
+    def generate(prompts, length, temperature, top_k, top_p, seed, condition=None):
         check(length >= 1, ["`length` must be a positive integer:", length])
         check(temperature >= 0, ["`temperature` must be at least 0:", temperature])
         check(top_k >= 0, ["`top_k` must be a positive integer, or 0:", top_k])
+        check((top_p > 0) & (top_p <= 1), ["`top_p` must be in (0, 1]:", top_p])
         check((seed >= 0) & (seed < 2**32), ["`seed` must be in [0, 2**32):", seed])
         if condition is not None:
             with tf.control_dependencies([one_for_each(condition, prompts)]):
@@ -887,7 +890,7 @@ def _save(model, path):
         uniforms = uniform(tf.cast(seed, tf.uint32), rows, steps)
         top_k = tf.where(top_k > 0, top_k, len(model.vocabulary))
         written, _, _ = model._write(
-            last, states, uniforms, length, temperature, top_k, 1.0
+            last, states, uniforms, length, temperature, top_k, top_p
         )
         return {"texts": characters.decode_tensor(tf.transpose(written[:length]))}
 
@@ -909,7 +912,12 @@ def _save(model, path):
         return {"probabilities": probabilities, **by_name(states)}
 
     def vocabulary():
-        return {"characters": tf.constant(list(model.vocabulary))}
+        return {
+            "characters": tf.constant(list(model.vocabulary)),
+            "conditions": tf.constant(model.conditions, tf.string),
+            "start": tf.constant(model.start or ""),
+            "unknown": tf.constant(model.unknown or ""),
+        }
 
     def text(name):
         return tf.TensorSpec((None,), tf.string, name)
@@ -929,6 +937,7 @@ def _save(model, path):
             "length": number("length", tf.int32),
             "temperature": number("temperature", tf.float32),
             "top_k": number("top_k", tf.int32),
+            "top_p": number("top_p", tf.float32),
             "seed": number("seed", tf.int64),
             **class_of_row,
         },

@@ -571,6 +571,7 @@ def test_export_writes_the_same_where_there_is_only_tensorflow(tmp_path):
             {"temperature": 0.0},
             {"temperature": 1.0},
             {"temperature": 0.7, "top_k": 3},
+            {"temperature": 1.2, "top_p": 0.6},
         )
     ]
     chances, _ = lstm().read("mä", condition="low")
@@ -581,13 +582,14 @@ import tensorflow as tf
 
 writer = tf.saved_model.load("writer").signatures
 
-def generate(prompts={prompts!r}, length=30, temperature=1.0, top_k=0, seed=9,
-             condition={classes!r}):
+def generate(prompts={prompts!r}, length=30, temperature=1.0, top_k=0, top_p=1.0,
+             seed=9, condition={classes!r}):
     return writer["generate"](
         prompts=tf.constant(prompts),
         length=tf.constant(length),
         temperature=tf.constant(temperature),
         top_k=tf.constant(top_k),
+        top_p=tf.constant(top_p),
         seed=tf.constant(seed, tf.int64),
         condition=tf.constant(condition),
     )["texts"].numpy()
@@ -602,8 +604,10 @@ for character, expected in zip(" mä", {chances.tolist()!r}):
     probabilities = result.pop("probabilities")
     assert abs(probabilities[0] - expected).numpy().max() < 1e-5
     states = result
-characters = b"".join(writer["vocabulary"]()["characters"].numpy()).decode()
-assert characters == {lstm().vocabulary!r}
+told = {{name: tensor.numpy() for name, tensor in writer["vocabulary"]().items()}}
+assert b"".join(told.pop("characters")).decode() == {lstm().vocabulary!r}
+assert told.pop("conditions").tolist() == [b"low", b"high"]
+assert told == {{"start": b" ", "unknown": b""}}
 
 nonsense = [
     ("`texts` has characters", {{"prompts": ["the", "tZe", "", ""]}}),
@@ -612,6 +616,8 @@ nonsense = [
     ("`temperature`", {{"temperature": -1.0}}),
     ("`temperature`", {{"temperature": float("nan")}}),
     ("`top_k`", {{"top_k": -1}}),
+    ("`top_p`", {{"top_p": 0.0}}),
+    ("`top_p`", {{"top_p": 1.5}}),
     ("`seed`", {{"seed": -1}}),
     ("`seed`", {{"seed": 2**32}}),
     ("`condition`", {{"condition": ["low", "high", "low", "other"]}}),
@@ -648,11 +654,14 @@ def test_export_without_conditions_and_all_or_nothing(tmp_path, monkeypatch):
         length=tf.constant(9),
         temperature=tf.constant(1.0),
         top_k=tf.constant(0),
+        top_p=tf.constant(1.0),
         seed=tf.constant(2, tf.int64),
     )["texts"].numpy()
     assert text.decode() == model.generate("the", 9, seed=2)
     states = writer["initial_state"](batch_size=tf.constant(3))
     assert states["level_1_state"].shape == (3, 6)
+    told = writer["vocabulary"]()
+    assert told["conditions"].shape == (0,) and told["start"].numpy() == b" "
 
     def killed(module, path, **_):
         pathlib.Path(path).mkdir()

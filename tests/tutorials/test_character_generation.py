@@ -121,7 +121,7 @@ model = tf.saved_model.load({str(folder / "saved_model")!r})
 texts = model.signatures["generate"](
     prompts=tf.constant(["The film", "I "]), condition=tf.constant(["positive"] * 2),
     length=tf.constant(40), temperature=tf.constant(0.0), top_k=tf.constant(0),
-    seed=tf.constant(1, "int64"),
+    top_p=tf.constant(1.0), seed=tf.constant(1, "int64"),
 )["texts"]
 for text in texts.numpy():
     print(repr(text.decode()))
