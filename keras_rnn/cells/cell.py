@@ -62,7 +62,7 @@ def dense(inputs, kernel, bias=None):
     if len(inputs.shape) > 2:
         rows = dense(ops.reshape(inputs, (-1, kernel.shape[0])), kernel, bias)
         return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[1]))
-    outputs = ops.matmul(inputs, kernel)
+    outputs = inputs @ kernel  # `ops.matmul` would round float64 to float32 on PyTorch
     return outputs if bias is None else outputs + bias
 
 

@@ -1,7 +1,6 @@
 """The Elman cell: the simplest recurrent network, one time step of it."""
 
 import keras
-from keras import ops
 
 from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell
 
@@ -67,7 +66,7 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         x = self.drop_inputs(inputs, training)  # (batch, features)
         h_prev = self.drop_state(h_prev, training)  # (batch, units)
 
-        z = ops.matmul(x, self.kernel) + ops.matmul(h_prev, self.recurrent_kernel)
+        z = x @ self.kernel + h_prev @ self.recurrent_kernel
         if self.use_bias:
             z = z + self.bias
         h = self.activation(z)  # (batch, units)

@@ -117,9 +117,9 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         projected = dense(self.drop_inputs(inputs, training), *self.input_weights())
         x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
         (kernel,), both = self.recurrent_weights(), 2 * self.units
-        h_z, h_r = ops.split(ops.matmul(dropped, kernel[:, :both]), 2, axis=-1)
+        h_z, h_r = ops.split(dropped @ kernel[:, :both], 2, axis=-1)
         z = self.recurrent_activation(x_z + h_z)
         r = self.recurrent_activation(x_r + h_r)
-        n = self.activation(x_n + ops.matmul(r * dropped, kernel[:, both:]))
+        n = self.activation(x_n + (r * dropped) @ kernel[:, both:])
         h = z * h_prev + (1 - z) * n
         return self.readout(h), [h] if nested else h
