@@ -504,7 +504,7 @@ def train(run, name, build, settings, reviews, epochs):
 # instance, where there is neither Keras nor this package:
 #
 #     served = tf.saved_model.load("saved_model").signatures["serving_default"]
-#     served(tf.constant(["What a film!", "What a waste."]))
+#     served(tf.constant(["What a film!", "What a waste."]))["positive"]
 #
 # A server is asked about short texts, too: it leaves out the steps that are padding for
 # all texts of a call. `examples/serve` is such a server.
@@ -525,7 +525,7 @@ def export(model, path):
     def serve(text):
         numbers = reader(text)  # (batch, length)
         longest = tf.reduce_max(tf.math.count_nonzero(numbers, axis=1))
-        return network(numbers[:, : tf.maximum(longest, 1)])[:, 0]
+        return {"positive": network(numbers[:, : tf.maximum(longest, 1)])[:, 0]}
 
     archive = keras.export.ExportArchive()
     archive.track(model)

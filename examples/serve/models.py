@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 ROWS = 64  # texts in one call of the sentiment model
-CHECKED = 20  # characters of a text by which the start of a generator is checked
 
 
 class Mistake(Exception):
@@ -21,24 +20,14 @@ class Sentiment:
     """The SavedModel of tutorials/sentiment_classification.py: is a review positive?
 
     Args:
-        folder: Path of a SavedModel whose `serving_default` maps one string tensor
-            `(batch,)` to one float tensor `(batch,)`, the probability of "positive".
+        folder: Path of a SavedModel whose `serving_default` maps `text`, strings
+            `(batch,)`, to `positive`, the probabilities of "positive", `(batch,)`.
     """
 
     def __init__(self, folder):
-        self._model = load("--sentiment", folder, {"serving_default": set()})
+        needed = {"serving_default": {"text", "positive"}}
+        self._model = load("--sentiment", folder, needed)
         self._ask = self._model.signatures["serving_default"]
-        takes = list(self._ask.structured_input_signature[1].values())
-        gives = list(self._ask.structured_outputs.values())
-        if [(t.dtype, t.shape.rank) for t in takes + gives] != [
-            (tf.string, 1),
-            (tf.float32, 1),
-        ]:
-            raise Mistake(
-                f"--sentiment: `serving_default` of {folder} must map strings (batch,) to "
-                f"probabilities (batch,) in float32, not {takes} to {gives}"
-            )
-        self._text = takes[0].name
         self.courses([["Good", "."]])  # the first call takes longest
 
     def courses(self, reviews):
@@ -57,8 +46,7 @@ class Sentiment:
         order = np.argsort([len(text) for text in texts], kind="stable")
         for rows in np.split(order, range(ROWS, len(texts), ROWS)):
             batch = tf.constant([texts[row] for row in rows])
-            (positive,) = self._ask(**{self._text: batch}).values()
-            opinions[rows] = positive.numpy()
+            opinions[rows] = self._ask(text=batch)["positive"].numpy()
         return np.split(opinions, np.cumsum([len(review) for review in reviews])[:-1])
 
 
@@ -69,14 +57,14 @@ class Text:
         reads: The characters that the network has still to read, a deque.
         states: What it remembers, dict from names to arrays `(units,)`.
         left: How many characters it has still to write.
-        temperature, top_k: How they are drawn; `top_k` is `None` for all.
+        temperature, top_k, top_p: How they are drawn; the last two may be `None`.
         random: `numpy.random.Generator`, the dice of this text.
     """
 
-    def __init__(self, reads, states, length, temperature, top_k, seed):
+    def __init__(self, reads, states, length, temperature, top_k, top_p, seed):
         self.reads, self.states = collections.deque(reads), states
         self.left = length
-        self.temperature, self.top_k = temperature, top_k
+        self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
         self.random = np.random.default_rng(seed)
 
 
@@ -89,91 +77,49 @@ class Generator:
 
     Args:
         folder: Path of the SavedModel.
-        start: The character that each text of the model begins with, if it has one.
-        conditions: List of the model's classes of texts, empty if it has none.
 
     Attributes:
         characters: The characters that it reads and writes, a string.
-        start: The character, or "" if the model has none: a prompt is then needed.
-        conditions: As given.
+        conditions: List of its classes of texts, empty if it has none.
+        start: The character that each text begins with, or "": a prompt is then needed.
+        unknown: The character that it reads in place of others, or "": it reads no others.
     """
 
-    def __init__(self, folder, start="\n", conditions=()):
+    def __init__(self, folder):
         self._model = load(
             "--generator",
             folder,
             {
-                "generate": {"prompts", "length", "temperature", "top_k", "seed"},
                 "initial_state": set(),
-                "step": {"character"},
-                "vocabulary": set(),
+                "step": {"character", "probabilities"},
+                "vocabulary": {"characters", "conditions", "start", "unknown"},
             },
         )
         signatures = self._model.signatures
         self._step = signatures["step"]
-        found = signatures["vocabulary"]()["characters"].numpy()
-        self.characters = b"".join(found).decode()
-        self.conditions = list(conditions)
-        self._first_states = self._ask_first_states(signatures["initial_state"])
-        self.start = ""
-        written = self._written_from_nothing(signatures["generate"])
-        if written is not None:
-            self.start = self._checked_start(start, written)
+        told = {
+            name: value.numpy() for name, value in signatures["vocabulary"]().items()
+        }
+        self.characters = b"".join(told["characters"]).decode()
+        self.conditions = [name.decode() for name in told["conditions"]]
+        self.start, self.unknown = told["start"].decode(), told["unknown"].decode()
+        first = signatures["initial_state"]
+        if self.conditions:
+            states = first(condition=tf.constant(self.conditions))
+        else:
+            states = first(batch_size=tf.constant(1))
+        self._first_states = {
+            name: {level: value[i].numpy() for level, value in states.items()}
+            for i, name in enumerate(self.conditions or [None])
+        }
+        name, *_ = self._first_states
+        self.step([self.begin(self.characters[0], 1, 1.0, None, None, name, 0)])
 
-    def _ask_first_states(self, initial_state):
-        """The states before the first step, for each condition, or for `None`."""
-        has = "condition" in initial_state.structured_input_signature[1]
-        if self.conditions and not has:
-            raise Mistake("--conditions: the generator has none: leave the option out")
-        if not has:
-            return {None: row(initial_state(batch_size=tf.constant(1)), 0)}
-        try:
-            names = tf.constant(self.conditions or [""])
-            states = initial_state(condition=names)
-        except tf.errors.InvalidArgumentError as error:
-            said = error.message.partition("assertion failed: ")[2] or error.message
-            raise Mistake(
-                "--conditions: the generator writes texts of several classes, which must "
-                f"be named here. It says: {said.splitlines()[0]}".replace("\\", "")
-            ) from error
-        return {name: row(states, i) for i, name in enumerate(self.conditions)}
-
-    def _written_from_nothing(self, generate):
-        """The likeliest text without a prompt, or `None` if there must be one."""
-        condition = {"condition": tf.constant(self.conditions[:1])}
-        try:
-            return generate(
-                prompts=tf.constant([""]),
-                length=tf.constant(CHECKED),
-                temperature=tf.constant(0.0),
-                top_k=tf.constant(0),
-                seed=tf.constant(0, tf.int64),
-                **(condition if self.conditions else {}),
-            )["texts"][0].numpy()
-        except tf.errors.InvalidArgumentError:
-            return None
-
-    def _checked_start(self, start, written):
-        """The start, if the likeliest text from there on is `written`."""
-        if len(start) == 1 and start in self.characters:
-            condition = self.conditions[0] if self.conditions else None
-            text = Text(start, self._first_states[condition], CHECKED, 0, None, 0)
-            if (
-                "".join(self.step([text])[0] for _ in range(CHECKED))
-                == written.decode()
-            ):
-                return start
-        raise Mistake(
-            f"--start: the texts of the generator do not begin with {start!r}. Name the "
-            "character that it was made with, Generator(..., start=...)"
-        )
-
-    def begin(self, prompt, length, temperature, top_k, condition, seed):
+    def begin(self, prompt, length, temperature, top_k, top_p, condition, seed):
         """A new `Text`, of which nothing is read yet."""
-        reads = self.start + prompt
-        return Text(
-            reads, self._first_states[condition], length, temperature, top_k, seed
-        )
+        states = self._first_states[condition]
+        how = temperature, top_k, top_p, seed
+        return Text(self.start + prompt, states, length, *how)
 
     def step(self, texts):
         """One step of each text: it reads a character and, once past its prompt, writes.
@@ -217,24 +163,24 @@ def draw(p, texts):
     count = p.shape[1]
     temperature = np.array([[text.temperature] for text in texts])
     top_k = np.array([[text.top_k or count] for text in texts])
+    # Running sums end at about 1: at 2 nothing is cut.
+    reach = np.array([[text.top_p if (text.top_p or 1) < 1 else 2.0] for text in texts])
     dice = np.array([[text.random.random(dtype="float32")] for text in texts])
     dice = np.where(temperature > 0, dice, 0.0)  # before the likeliest, whatever it is
     order = np.argsort(-p, axis=1, kind="stable")
     logits = np.log(np.maximum(np.take_along_axis(p, order, axis=1), 1e-37))
     logits = (logits - logits[:, :1]) / np.maximum(temperature, 1e-6)
-    kept = np.where(np.arange(count) < top_k, np.exp(logits), 0.0)
-    sums = np.cumsum(kept, axis=1)
+    p = np.where(np.arange(count) < top_k, np.exp(logits), 0.0)
+    p /= p.sum(axis=1, keepdims=True)
+    sums = np.cumsum(p, axis=1)
+    p[sums - p >= reach] = 0
+    sums = np.cumsum(p, axis=1)
     ranks = np.sum(sums <= dice * sums[:, -1:], axis=1, keepdims=True)
     return np.take_along_axis(order, ranks, axis=1)[:, 0]
 
 
-def row(states, i):
-    """The states of one text of a batch."""
-    return {name: value[i].numpy() for name, value in states.items()}
-
-
 def load(option, folder, needed):
-    """A SavedModel that has the signatures, each with at least these inputs."""
+    """A SavedModel that has the signatures, each with at least these in- and outputs."""
     folder = Path(folder)
     if not folder.is_dir():
         raise Mistake(f"{option}: there is no folder {folder}")
@@ -246,15 +192,20 @@ def load(option, folder, needed):
         model = tf.saved_model.load(folder)
     except Exception as error:  # whatever TensorFlow raises for a broken file
         raise Mistake(f"{option}: {folder} cannot be loaded: {error}") from error
-    for name, inputs in needed.items():
+    for name, parts in needed.items():
         if name not in model.signatures:
             raise Mistake(
                 f"{option}: {folder} has no signature `{name}`, but {list(model.signatures)}"
             )
-        has = set(model.signatures[name].structured_input_signature[1])
-        if not inputs <= has:
+        signature = model.signatures[name]
+        has = {
+            *signature.structured_input_signature[1],
+            *signature.structured_outputs,
+        }
+        if not parts <= has:
             raise Mistake(
-                f"{option}: the signature `{name}` of {folder} must take "
-                f"{sorted(inputs)}, but takes {sorted(has)}"
+                f"{option}: the signature `{name}` of {folder} has no "
+                f"{' and no '.join(sorted(parts - has))}: is it of an older version? Then "
+                "export the model again"
             )
     return model

@@ -318,6 +318,9 @@ class Order(Request):
     top_k: int | None = pydantic.Field(
         None, ge=1, le=1_000_000, description="an integer from 1 to 1000000, or null"
     )
+    top_p: float | None = pydantic.Field(
+        None, gt=0, le=1, description="a number above 0, at most 1, or null"
+    )
     condition: str | None = pydantic.Field(
         None, description="one of the generator's conditions, null if it has none"
     )
@@ -409,7 +412,7 @@ def check(order, generator):
     if not order.prompt and not generator.start:
         raise Refused("prompt", "", "at least one character")
     strange = "".join(sorted(set(order.prompt) - set(generator.characters)))
-    if strange:
+    if strange and not generator.unknown:
         raise Refused("prompt", strange, f"characters of {generator.characters!r}")
     if order.condition not in (generator.conditions or [None]):
         allowed = ", ".join(map(repr, generator.conditions)) or "null: there are none"
@@ -440,19 +443,6 @@ def read_options(argv):
         "--sentiment", metavar="DIR", help="SavedModel of a network that judges reviews"
     )
     add("--generator", metavar="DIR", help="SavedModel of a network that writes")
-    add(
-        "--conditions",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="the generator's classes of texts, if it has some",
-    )
-    add(
-        "--start",
-        default="\n",
-        metavar="CHARACTER",
-        help="what each text of the generator begins with, if it has such a character",
-    )
     add("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
     add(
         "--port",
@@ -478,9 +468,7 @@ def main(argv=None):
     try:
         options = read_options(argv)
         sentiment = options.sentiment and Sentiment(options.sentiment)
-        generator = options.generator and Generator(
-            options.generator, options.start, options.conditions
-        )
+        generator = options.generator and Generator(options.generator)
     except Mistake as mistake:
         print("error:", " ".join(str(mistake).split()), file=sys.stderr)
         return 2

@@ -97,6 +97,14 @@ def folders(sentiment, generator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     tutorial.export(sentiment, folder / "sentiment")
     generator.export(folder / "generator")
+    nothing = tf.constant(0)
+    old = {
+        "initial_state": lambda: {"state": nothing},
+        "step": lambda: {"character": nothing, "probabilities": nothing},
+        "vocabulary": lambda: {"characters": nothing},
+    }
+    old = {name: tf.function(told, input_signature=[]) for name, told in old.items()}
+    tf.saved_model.save(tf.Module(), folder / "old", old)
     return folder
 
 
@@ -105,7 +113,7 @@ def service(folders):
     """The port of the service."""
     port = free_port()
     arguments = ["--sentiment", folders / "sentiment"]
-    arguments += ["--generator", folders / "generator", "--conditions", "bad", "good"]
+    arguments += ["--generator", folders / "generator"]
     process = subprocess.Popen(
         [sys.executable, "-c", WITHOUT_KERAS, SERVE / "serve.py", *arguments]
         + ["--port", str(port)],
@@ -194,7 +202,7 @@ def test_the_likeliest_text_is_that_of_the_generator(service, generator, prompt)
 
 
 def test_the_seed_decides_the_text(service):
-    order = {"length": 60, "temperature": 1.5, "top_k": 5}
+    order = {"length": 60, "temperature": 1.5, "top_k": 5, "top_p": 0.95}
     text, headers = written(service, **order)
     assert len(text) == 60 and set(text) <= set(CHARACTERS)
     again, _ = written(service, seed=int(headers["X-Seed"]), **order)
@@ -207,19 +215,42 @@ def test_characters_are_drawn_as_the_package_draws_them():
     logits = random.normal(size=(200, 9)).astype("float32")
     p = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     dice = random.random(200, dtype="float32")
-    for temperature, top_k in [(1.0, None), (0.3, 4), (5.0, 1), (0, None)]:
+    for temperature, top_k, top_p in [
+        (1.0, None, None),
+        (0.3, 4, 1.0),
+        (5.0, 1, None),
+        (2.0, None, 0.5),
+        (1.0, 3, 0.7),
+        (0, None, None),
+    ]:
         texts = [
             SimpleNamespace(
                 temperature=temperature,
                 top_k=top_k,
+                top_p=top_p,
                 random=SimpleNamespace(random=lambda dtype, u=u: u),
             )
             for u in dice
         ]
-        expected = sample(logits, dice, temperature, top_k)
+        expected = sample(logits, dice, temperature, top_k, top_p)
         expected = keras.ops.convert_to_numpy(expected)
         # In another precision, so a die between two characters may fall to either.
         assert np.mean(models.draw(p, texts) == expected) > 0.99
+
+
+def test_a_generator_without_conditions_or_start(tmp_path):
+    writer = keras_rnn.Generator("ab?", keras_rnn.ElmanCell(3), unknown="?")
+    writer.export(tmp_path / "writer")
+    found = models.Generator(tmp_path / "writer")
+    assert (found.characters, found.conditions) == ("?ab", [])
+    assert (found.start, found.unknown) == ("", "?")
+    text = found.begin("aXb", 9, 0, None, None, None, 0)
+    written = "".join(found.step([text])[0] for _ in range(2 + 9))
+    assert written == writer.generate("aXb", 9, temperature=0)
+    serve.check(serve.Order(prompt="aXb"), found)
+    for refused in (serve.Order(), serve.Order(prompt="a", condition="good")):
+        with pytest.raises(serve.Refused):
+            serve.check(refused, found)
 
 
 def test_health_says_what_there_is(service):
@@ -262,6 +293,7 @@ REFUSED = {
     "too much": ("/generate", {"length": serve.LENGTH + 1}, 422, "length"),
     "huge": ("/generate", b'{"length": ' + b"9" * 6000 + b"}", 400, "body"),
     "top_k": ("/generate", {"top_k": 0}, 422, "top_k"),
+    "top_p": ("/generate", {"top_p": 0.0}, 422, "top_p"),
     "seed": ("/generate", {"seed": 2**32}, 422, "seed"),
     "negative seed": ("/generate", {"seed": -1}, 422, "seed"),
     "unknown condition": ("/generate", {"condition": "ugly"}, 422, "condition"),
@@ -321,13 +353,8 @@ def test_refused_as_no_http(service, sent):
         (["--sentiment", "."], "not a SavedModel"),
         (["--sentiment", "broken"], "--sentiment: broken cannot be loaded"),
         (["--sentiment", "generator"], "no signature `serving_default`"),
-        (["--generator", "sentiment"], "no signature `generate`"),
-        (["--generator", "generator"], "--conditions"),
-        (["--generator", "generator", "--conditions", "ugly"], "'bad', 'good'"),
-        (
-            ["--generator", "generator", "--conditions", "good", "--start", "a"],
-            "--start: the texts of the generator do not begin with 'a'",
-        ),
+        (["--generator", "sentiment"], "no signature `initial_state`"),
+        (["--generator", "old"], "has no conditions and no start and no unknown"),
         (["--sentiment", "sentiment", "--port", "0"], "from 1 to 65535, not '0'"),
     ],
 )
@@ -347,13 +374,13 @@ def test_mistakes_on_the_command_line(folders, monkeypatch, capsys, arguments, s
 class Endless:
     """Stands for a generator: its texts end when the test says so."""
 
-    characters, start, conditions = "ab", "\n", ()
+    characters, start, unknown, conditions = "ab", "\n", "", ()
 
     def __init__(self):
         self.steps, self.end = 0, False
 
     def begin(self, **order):
-        return models.Text("", {}, 1, 0, None, 0)
+        return models.Text("", {}, 1, 0, None, None, 0)
 
     def step(self, texts):
         time.sleep(0.01)
