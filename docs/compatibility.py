@@ -5,12 +5,12 @@
 builds each kind of model under TensorFlow, and reckons what it must give in a NumPy loop
 in float64, written from the equations. Then it runs the model there, under JAX and
 PyTorch (in processes of their own, with the weights that TensorFlow saved), and as a
-SavedModel, in ONNX and in LiteRT, and writes the largest differences into
-`compatibility.md`. A runtime that is not installed is named and left out.
+SavedModel, in ONNX and in LiteRT (in processes that have no Keras, `deployed.py`), and
+writes the largest differences into `compatibility.md`. A runtime that is not installed is
+named and left out.
 """
 
 import argparse
-import functools
 import importlib.metadata
 import json
 import os
@@ -20,16 +20,18 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tutorials"))
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tutorials")]
 
 import workshop  # noqa: E402  before Keras: it keeps TensorFlow's own lines off
 
 # isort: split
+import deployed  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 import keras_rnn  # noqa: E402
-from keras_rnn.export import FORMATS, export  # noqa: E402
+from keras_rnn.export import export  # noqa: E402
+from tests import oracle  # noqa: E402
 
 SIZES = [(3, 13), (2, 29)]  # (batch, timesteps)
 FEATURES, UNITS, OUTPUTS, WORDS = 5, 8, 3, 20
@@ -85,22 +87,17 @@ def step(kind, w, x, states):
 def along(kind, cell, x, mask=None, backwards=False, states=None):
     """A cell along a sequence: every y_t, in the order of the input, and last states."""
     w = arrays(cell)
+
+    def one_step(x, states):
+        new = step(kind, w, x, states)
+        if not cell.output_units:
+            return new[0], new
+        return new[0] @ w["output_kernel"] + w["output_bias"], new
+
     if states is None:
-        learned = [w[name] for name in cell.initial_state_names]
-        states = [np.tile(each, (len(x), 1)) for each in learned]
-    y = np.zeros(
-        (len(x), cell.output_units or cell.units)
-    )  # before the first real step
-    outputs = [None] * x.shape[1]
-    for t in range(x.shape[1])[:: -1 if backwards else 1]:
-        new = step(kind, w, x[:, t], states)
-        new_y = new[0]
-        if cell.output_units:
-            new_y = new_y @ w["output_kernel"] + w["output_bias"]
-        real = np.ones((len(x), 1), bool) if mask is None else mask[:, t, None]
-        states = [np.where(real, a, b) for a, b in zip(new, states)]
-        y = outputs[t] = np.where(real, new_y, y)
-    return np.stack(outputs, axis=1), states
+        states = oracle.first_states(cell, len(x))
+    y, states = oracle.run(one_step, x, states, mask, backwards)
+    return y[:, ::-1] if backwards else y, states
 
 
 def softmax(x):
@@ -312,57 +309,58 @@ def prepare(options, folder):
         np.savez(folder / f"{number}.npz", **stored)
 
 
-def measure(options, runtime, folder):
-    """The largest difference of each row in one runtime, or what went wrong."""
-    found = {}
-    for number, (kind, cell) in rows(options):
-        try:
-            found[number] = largest_difference(
-                runtime, KINDS[kind](cell)[0], number, folder
-            )
-        except Exception as error:  # it is a finding, which goes into the table
-            found[number] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        print(
-            f"{runtime}: {kind}, {cell}: {found[number]}", file=sys.stderr, flush=True
-        )
-    return found
-
-
-def largest_difference(runtime, model, number, folder):
+def model_of(number, kind, cell, folder):
+    """The model of a row, with the weights that were prepared."""
+    model, _ = KINDS[kind](cell)
     model.load_weights(folder / f"{number}.weights.h5")
-    if runtime in BACKENDS:
+    return model
+
+
+def measure(options, folder):
+    """The largest difference of each row on this backend, or what went wrong."""
+
+    def difference(number, kind, cell):
+        model = model_of(number, kind, cell, folder)
 
         def run(inputs):
             outputs = model(inputs if len(inputs) > 1 else next(iter(inputs.values())))
             return {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
 
-    else:
-        path = folder / f"{number}{FORMATS[runtime].suffix}"
-        export(model, path, runtime)
-        run = FORMATS[runtime].load(path)
-    if runtime == "litert":  # which takes one example at a time
-        run = functools.partial(one_by_one, run)
-    stored = np.load(folder / f"{number}.npz")
-    largest = 0.0
-    for i in range(len(SIZES)):
-        inputs, wanted = (
-            {k.split("/")[2]: stored[k] for k in stored if k.startswith(f"{i}/{what}")}
-            for what in ("inputs", "outputs")
+        return deployed.largest_difference(run, folder / f"{number}.npz")
+
+    found = {}
+    for number, row in rows(options):
+        found[number] = deployed.finding(lambda n=number, r=row: difference(n, *r))
+        print(f"{keras.backend.backend()}: {row}: {found[number]}", file=sys.stderr)
+    return found
+
+
+def export_all(options, runtime, folder):
+    """Writes the models in one format: for each row that cannot be, what went wrong."""
+    _, suffix = deployed.FORMATS[runtime]
+    failed = {}
+    for number, row in rows(options):
+        path = folder / f"{number}{suffix}"
+        error = deployed.finding(
+            lambda n=number, r=row, to=path: export(
+                model_of(n, *r, folder), to, runtime
+            )
         )
-        given = run(inputs)
-        for name, value in wanted.items():
-            if given[name].shape != value.shape:
-                return f"{name} has the shape {given[name].shape}, not {value.shape}"
-            largest = np.maximum(
-                largest, np.abs(given[name] - value).max()
-            )  # NaN stays
-    return float(largest)
+        if error:
+            failed[number] = error
+    return failed
 
 
-def one_by_one(run, inputs):
-    batch = len(next(iter(inputs.values())))
-    results = [run({k: v[i : i + 1] for k, v in inputs.items()}) for i in range(batch)]
-    return {name: np.concatenate([r[name] for r in results]) for name in results[0]}
+def in_process(script, *arguments, **environment):
+    """The differences by row that another process prints."""
+    done = subprocess.run(
+        [sys.executable, script, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return {int(number): value for number, value in answer.items()}
 
 
 def missing(packages):
@@ -383,19 +381,16 @@ def measure_all(options, folder):
         runtime, packages = RUNTIMES[name]
         if absent := missing(packages):
             found[name] = f"{', '.join(absent)}: not installed"
-        elif runtime in ("jax", "torch"):
-            command = [sys.executable, __file__, "--measure", runtime, str(folder)]
-            command += ["--kinds", *options.kinds, "--cells", *options.cells]
-            done = subprocess.run(
-                command,
-                env={**os.environ, "KERAS_BACKEND": runtime},
-                stdout=subprocess.PIPE,
-                check=True,
+        elif runtime == keras.backend.backend():
+            found[name] = measure(options, folder)
+        elif runtime in BACKENDS:
+            rows_of_table = ["--kinds", *options.kinds, "--cells", *options.cells]
+            found[name] = in_process(
+                __file__, "--measure", folder, *rows_of_table, KERAS_BACKEND=runtime
             )
-            answer = json.loads(done.stdout.splitlines()[-1])
-            found[name] = {int(number): value for number, value in answer.items()}
         else:
-            found[name] = measure(options, runtime, folder)
+            failed = export_all(options, runtime, folder)
+            found[name] = in_process(deployed.__file__, runtime, folder) | failed
     return found
 
 
@@ -445,8 +440,9 @@ def document(options, found):
         "TensorFlow saved the weights; JAX and PyTorch loaded them, each in a process of "
         "its own. SavedModel, ONNX and LiteRT are what `keras_rnn.export.export` wrote "
         "under TensorFlow, with free batch and time (LiteRT: one sequence at a time, "
-        "builtin operations only), run by TensorFlow without Keras, onnxruntime and "
-        "ai-edge-litert.",
+        "builtin operations only). TensorFlow, onnxruntime and ai-edge-litert ran it, each "
+        "in a process of its own in which neither Keras nor keras_rnn can be imported "
+        "(`docs/deployed.py`).",
         f"{workshop.machine_and_date()}; Python "
         f"{sys.version.split()[0]}, {', '.join(versions)}. Written by "
         "`python docs/compatibility.py`.",
@@ -461,7 +457,7 @@ def read_options(argv=None):
         parser.add_argument(
             f"--{name}", nargs="+", choices=list(known), default=list(known)
         )
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -469,8 +465,7 @@ def read_options(argv=None):
 def main(argv=None):
     options = read_options(argv)
     if options.measure:
-        runtime, folder = options.measure
-        print(json.dumps(measure(options, runtime, Path(folder))))
+        print(json.dumps(measure(options, options.measure)))
         return 0
     if keras.backend.backend() != "tensorflow":
         raise workshop.Mistake(
