@@ -19,7 +19,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tutorials"))
-os.environ.setdefault("KERAS_BACKEND", "jax")  # several hosts are JAX's
 
 import workshop  # noqa: E402  before Keras: it keeps TensorFlow's own lines off
 
@@ -250,8 +249,9 @@ def reckon(measured):
 
 def draw(found, path):
     """A picture of the efficiencies, by the number of hosts."""
+    size = (16, 4.3 * len(found))
     figure, rows = plt.subplots(
-        len(found), 3, figsize=(16, 4.3 * len(found)), sharex=True, sharey=True
+        len(found), 3, figsize=size, sharex=True, sharey=True, squeeze=False
     )
     colours = dict(zip([g for g, _ in NETWORKS], ["#D55E00", "#0072B2", "#009E73"]))
     marks = dict(zip([g for g, _ in NETWORKS], "os^"))

@@ -1,14 +1,7 @@
 """The table of compatibility, in a small part: two rows, three runtimes."""
 
-import sys
-from pathlib import Path
-
+import compatibility
 import pytest
-
-DOCS = Path(__file__).parents[2] / "docs"
-sys.path[:0] = [str(DOCS), str(DOCS.parent / "tutorials")]
-
-import compatibility  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 PART = ["--kinds", "masked", "generator, one step", "--cells", "LSTM"]
