@@ -33,7 +33,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.backends import compiled_once, value_and_gradients
+from keras_rnn.backends import (
+    compiled_once,
+    random_state_kept,
+    value_and_gradients,
+)
 from keras_rnn.cells.cell import DERIVATIVES, positive_integer
 
 # A unit is saturated where its activation has less than this part of its steepest slope.
@@ -160,7 +164,7 @@ def jacobian_spectrum(layer, x, steps=1, mask=None):
     steps = positive_integer("steps", steps)
     if not layer.built:
         layer.build(np.shape(x))
-    with keras.StatelessScope(), _watched({layer.name: layer}) as calls:
+    with _unnoticed(), _watched({layer.name: layer}) as calls:
         layer(ops.convert_to_tensor(x), mask=mask)
     (call,) = calls
     timesteps = len(call.inputs)
@@ -631,6 +635,13 @@ def _watched(layers, nudges=None):
             object.__delattr__(layer, "inner_loop")
 
 
+@contextlib.contextmanager
+def _unnoticed(mapping=()):
+    """Within, nothing changes for good: no metric, no carried state, no random number."""
+    with keras.StatelessScope(mapping, collect_losses=True), random_state_kept():
+        yield
+
+
 def _loop(name, layer, sequences, initial_state, mask, training, nudges):
     """A layer along its sequence: what `inner_loop` returns, and a `_Call`."""
     first = keras.tree.flatten(initial_state)
@@ -852,7 +863,7 @@ class _Probe:
             model(keras.tree.map_structure(_symbol, self.batch[0]), training=False)
         self.layers = _recurrent_layers(model)
         # A pass without nudges tells what shape they have.
-        with keras.StatelessScope(collect_losses=True), _watched(self.layers) as calls:
+        with _unnoticed(), _watched(self.layers) as calls:
             model(self.batch[0], training=False)
         if not calls:
             raise ValueError(
@@ -896,11 +907,7 @@ class _Probe:
             *zip(model.trainable_variables, trainable),
             *zip(model.non_trainable_variables, others),
         ]
-        # In this scope nothing is assigned: no metric, no carried state, no seed.
-        with (
-            keras.StatelessScope(mapping, collect_losses=True),
-            _watched(self.layers, nudges) as calls,
-        ):
+        with _unnoticed(mapping), _watched(self.layers, nudges) as calls:
             y_pred = model(x, training=False)
             loss = model.compute_loss(
                 x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False

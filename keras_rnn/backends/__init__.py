@@ -7,7 +7,7 @@ taken. They are:
   what runs fast, and `shards` and `split`, which cut a batch into parts whose loops run
   side by side;
 - `custom_gradient`, for a function of several results whose gradient is by hand;
-- `value_and_gradients`, `compiled` and `compiled_once`.
+- `value_and_gradients`, `compiled`, `compiled_once` and `random_state_kept`.
 """
 
 import keras
@@ -30,6 +30,7 @@ choose = own.choose
 compiled = own.compiled
 compiled_once = own.compiled_once
 custom_gradient = own.custom_gradient
+random_state_kept = own.random_state_kept
 scan = own.scan
 shards = own.shards
 split = own.split

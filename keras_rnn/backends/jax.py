@@ -1,5 +1,7 @@
 """The loop over time and the gradients on JAX."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -71,3 +73,11 @@ def compiled(model, function, arguments):
 def compiled_once(function):
     """A function of all that it depends on, compiled."""
     return jax.jit(function)
+
+
+def random_state_kept():
+    """Within, nothing that is drawn moves what is drawn later: as ever on JAX.
+
+    See `keras_rnn.backends.torch.random_state_kept`.
+    """
+    return contextlib.nullcontext()

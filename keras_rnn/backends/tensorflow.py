@@ -4,6 +4,7 @@
 pays, and `shards` cuts a batch into parts whose loops run side by side.
 """
 
+import contextlib
 import functools
 import os
 
@@ -229,3 +230,11 @@ def compiled(model, function, arguments):
 def compiled_once(function):
     """A function of all that it depends on, compiled where the backend does so."""
     return tf.function(function, autograph=False)
+
+
+def random_state_kept():
+    """Within, nothing that is drawn moves what is drawn later: as ever on TensorFlow.
+
+    See `keras_rnn.backends.torch.random_state_kept`.
+    """
+    return contextlib.nullcontext()

@@ -81,3 +81,12 @@ def compiled(model, function, arguments):
 def compiled_once(function):
     """A function of all that it depends on, as it is."""
     return function
+
+
+def random_state_kept():
+    """Within, nothing that is drawn moves what is drawn later.
+
+    PyTorch has one random state for all; and Keras's recurrent layers draw the masks of
+    their dropout even where they drop nothing.
+    """
+    return torch.random.fork_rng()
