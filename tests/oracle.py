@@ -3,6 +3,12 @@
 import keras
 import numpy as np
 
+# Float64 is exact to 1e-15 on TensorFlow. On PyTorch the cells of this package compute in
+# it, but Keras's own layers round their products to float32 (`keras.ops.matmul`). JAX has
+# none but by a switch, and under it Keras rounds nonetheless (`keras.ops.tanh`).
+KERAS_IN_FLOAT64 = keras.backend.backend() == "tensorflow"
+CELLS_IN_FLOAT64 = keras.backend.backend() in ("tensorflow", "torch")
+
 
 def run(step, x, states, mask=None, go_backwards=False, zero_output=False):
     """Runs `step(x_t, states) -> (y_t, states)` along axis 1 of `x`, row by row.

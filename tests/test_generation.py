@@ -24,9 +24,6 @@ from tests import oracle
 
 TEXT = "the cat sat on the mät. the dog sat, too. "
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-needs_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's"
-)
 
 
 def generator(*cells, seed=1, **options):
@@ -91,12 +88,9 @@ def softmax(logits):
 # Reading
 
 
-# Keras computes in float64 on TensorFlow alone: its matrix products on PyTorch round to
-# float32, and JAX has no float64 unless it is told to.
 @pytest.mark.parametrize(
     "dtype, close",
-    [("float32", 1e-5)]
-    + [("float64", 1e-12)] * (keras.backend.backend() == "tensorflow"),
+    [("float32", 1e-5)] + [("float64", 1e-12)] * oracle.KERAS_IN_FLOAT64,
 )
 def test_logits_are_those_of_the_equations(dtype, close):
     model = generator(ElmanCell(7, output_units=4), ElmanCell(6), dtype=dtype)
@@ -560,7 +554,7 @@ for _ in range(2):
     assert in_new_process(code, tmp_path).splitlines() == [text, text]
 
 
-@needs_tensorflow
+@pytest.mark.tensorflow
 def test_export_writes_the_same_where_there_is_only_tensorflow(tmp_path):
     lstm().export(tmp_path / "writer")
     prompts = ["the cät"[:5], "", "mät. ", "d"]
@@ -635,7 +629,7 @@ print("as expected")
     assert in_new_process(code, tmp_path) == "as expected\n"
 
 
-@needs_tensorflow
+@pytest.mark.tensorflow
 def test_export_without_conditions_and_all_or_nothing(tmp_path, monkeypatch):
     import tensorflow as tf
 
@@ -674,6 +668,15 @@ def test_export_without_conditions_and_all_or_nothing(tmp_path, monkeypatch):
             model.export(target)
     assert [p.name for p in path.parent.iterdir()] == ["writer"]
     assert sorted(p.name for p in path.iterdir()) == before
+
+
+def test_export_needs_tensorflow(tmp_path, monkeypatch):
+    model = elman()
+    if keras.backend.backend() == "tensorflow":
+        monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(RuntimeError, match="^.*set KERAS_BACKEND=tensorflow.*$"):
+        model.export(tmp_path / "writer")
+    assert not any(tmp_path.iterdir())
 
 
 # Refusals
