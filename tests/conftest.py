@@ -2,6 +2,8 @@ import hypothesis
 import keras
 import pytest
 
+from tests.oracle import CELLS_IN_FLOAT64
+
 BACKEND = keras.backend.backend()
 
 # What only TensorFlow does, or is told of TensorFlow; see `pytest_report_header`.
@@ -50,9 +52,12 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(items):
-    """What is marked `tensorflow` runs on TensorFlow only."""
-    if BACKEND == "tensorflow":
-        return
+    """What is marked `tensorflow` runs on TensorFlow only, `float64` not on JAX."""
+    skipped = {
+        "tensorflow": BACKEND != "tensorflow",
+        "float64": not CELLS_IN_FLOAT64,
+    }
     for item in items:
-        if item.get_closest_marker("tensorflow"):
-            item.add_marker(pytest.mark.skip(reason="for the TensorFlow backend"))
+        for name in skipped:
+            if skipped[name] and item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"{name}: not on {BACKEND}"))
