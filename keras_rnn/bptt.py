@@ -36,7 +36,7 @@ Source: Paul J. Werbos, 1990, Backpropagation through time: what it does and how
 it.
 """
 
-from keras import ops
+from keras import ops, tree
 
 from keras_rnn.backends import choose, custom_gradient, scan, shards, split
 from keras_rnn.cells.cell import dense
@@ -53,7 +53,9 @@ class Pass:
         self.cell = cell
         self._compiled = {}  # a loop is traced and compiled once, not at each call
 
-    def __call__(self, inputs, states, mask=None, training=False):
+    def __call__(
+        self, inputs, states, mask=None, training=False, return_sequences=True
+    ):
         """Runs the cell along a batch of sequences.
 
         Args:
@@ -61,17 +63,19 @@ class Pass:
             states: List of tensors of shape `(batch, units)`, before the first step.
             mask: Boolean tensor of shape `(batch, timesteps)`, or `None`.
             training: Boolean.
+            return_sequences: Boolean: whether each h_t is asked for, or the last states
+                only, so that going back there is no gradient by the others to add.
 
         Returns:
-            The sequence of h_t, `(batch, timesteps, units)`, and the list of the last
-            states.
+            The sequence of h_t, `(batch, timesteps, units)`, or `None`, and the list of
+            the last states.
         """
         drop = self.cell.held_state_mask(training)  # (batch, units), or None
         count = shards(inputs.shape[0], training)
         if count == 1:
-            return self._run(inputs, states, mask, drop, training)
+            return self._run(inputs, states, mask, drop, training, return_sequences)
         parts = [
-            self._run(inputs, list(states), mask, drop, training)
+            self._run(inputs, list(states), mask, drop, training, return_sequences)
             for inputs, states, mask, drop in zip(
                 split(inputs, count),
                 zip(*(split(state, count) for state in states)),
@@ -81,9 +85,11 @@ class Pass:
         ]
         sequences, last_states = zip(*parts)
         last_states = [ops.concatenate(parts, 0) for parts in zip(*last_states)]
+        if not return_sequences:
+            return None, last_states
         return ops.concatenate(sequences, 0), last_states
 
-    def _run(self, inputs, states, mask, drop, training):
+    def _run(self, inputs, states, mask, drop, training, return_sequences):
         """The pass over a whole batch: one function, whose gradient is by hand."""
         cell = self.cell
         # What a pass may go without comes as a list of one tensor, or of none.
@@ -103,10 +109,12 @@ class Pass:
             projected = dense(x, *input_weights)  # (batch, timesteps, gates)
             last, sequence, saved = forward(projected, weights, first, masks, drops)
 
-            def gradient(d_sequence, *d_last):
+            def gradient(*d_results):
+                d_results = list(d_results)
+                upstream = d_results[: -len(first)], d_results[-len(first) :]
                 transposed = ops.transpose(weights[0])
                 d_first, deltas = backward(
-                    d_sequence, list(d_last), sequence, saved, transposed, masks, drops
+                    *upstream, sequence, saved, transposed, masks, drops
                 )
                 d_projected, d_recurrent = deltas[0], deltas[-1]
                 h, h_0 = sequence, first[0]
@@ -120,10 +128,11 @@ class Pass:
                     *d_first,
                 )
 
-            return (sequence, *last), gradient
+            return (*[sequence] * return_sequences, *last), gradient
 
-        sequence, *last = pass_over_time(*(t for group in arguments for t in group))
-        return sequence, last
+        results = pass_over_time(*(t for group in arguments for t in group))
+        last = list(results[-len(states) :])
+        return results[0] if return_sequences else None, last
 
     def forward(self, projected, weights, states, masks, drops, **how):
         """The loop forward: the last states, each h_t, and what is saved of each step.
@@ -171,8 +180,8 @@ class Pass:
         """The loop back: the gradients by the first states, and the deltas of all steps.
 
         Args:
-            d_sequence: Tensor of shape `(batch, timesteps, units)`: the gradient by each
-                h_t, through the output of its own step.
+            d_sequence: List of the gradient by each h_t through the output of its own
+                step, a tensor of shape `(batch, timesteps, units)`, or empty.
             d_last: List of tensors of shape `(batch, units)`: the gradients by the last
                 states.
             sequence: Each h_t, from `forward`.
@@ -187,18 +196,18 @@ class Pass:
             `(batch, timesteps, gates)`.
         """
         cell, count = self.cell, len(d_last)
+        sequences = sequence, d_sequence, saved, masks
 
         def step(d_states, slices):
-            h, d_h, *slices = slices
-            saved, masks = slices[: cell.saved_count], slices[cell.saved_count :]
-            d_states = [d_states[0] + d_h, *d_states[1:]]
+            h, d_h, saved, masks = tree.pack_sequence_as(sequences, slices)
+            d_states = [sum(d_h, d_states[0]), *d_states[1:]]
             d_kept = [None] * count
             for mask in masks:
                 zeros = [ops.zeros_like(d) for d in d_states]
                 d_kept = [ops.where(mask, z, d) for d, z in zip(d_states, zeros)]
                 d_states = [ops.where(mask, d, z) for d, z in zip(d_states, zeros)]
             deltas, d_previous = cell.adjoint(d_states, h, saved)
-            d_h_prev = ops.matmul(deltas[-1], transposed)
+            d_h_prev = deltas[-1] @ transposed
             if drops:
                 d_h_prev = d_h_prev * drops[0]
             through_kernel = [d_h_prev, *[None] * (count - 1)]
@@ -208,7 +217,7 @@ class Pass:
         return scan(
             step,
             d_last,
-            [sequence, d_sequence, *saved, *masks],
+            tree.flatten(sequences),
             [transposed.shape[0]] * cell.delta_count,
             reverse=True,
             **how,
@@ -230,16 +239,16 @@ def _d_weights(inputs, deltas, weights, before=None):
     """
     rows, d_rows = (ops.reshape(t, (-1, t.shape[-1])) for t in (inputs, deltas))
     if before is None:
-        d_kernel = ops.matmul(ops.transpose(rows), d_rows)
+        d_kernel = ops.transpose(rows) @ d_rows
     else:
         # One row later stands what belongs one step later: no copy of the sequence. Only
         # where a sequence ends does a row meet the first of the next one, in whose place
         # `before` should be.
         wrong = ops.pad(inputs[:-1, -1], ((1, 0), (0, 0)))  # (batch, features)
-        d_kernel = ops.matmul(ops.transpose(rows[:-1]), d_rows[1:])
-        d_kernel += ops.matmul(ops.transpose(before - wrong), deltas[:, 0])
+        d_kernel = ops.transpose(rows[:-1]) @ d_rows[1:]
+        d_kernel += ops.transpose(before - wrong) @ deltas[:, 0]
     if len(weights) == 1:
         return [d_kernel]
     # As a product, too: TensorFlow's sum over rows takes twice as long.
     ones = ops.ones_like(d_rows[:, :1])  # (batch * timesteps, 1)
-    return [d_kernel, ops.matmul(ops.transpose(ones), d_rows)[0]]
+    return [d_kernel, (ops.transpose(ones) @ d_rows)[0]]

@@ -10,10 +10,9 @@ from keras import ops
 from keras_rnn import GRU, LSTM, RNN, ElmanCell, ElmanRNN, GRUCell, LSTMCell
 from keras_rnn.backends import scan, split
 from tests.gradients import autodiff, finite_differences
+from tests.oracle import CELLS_IN_FLOAT64
 
-# On JAX and PyTorch Keras computes in float32 whatever it is asked for.
-EXACT = keras.backend.backend() == "tensorflow"
-DTYPE, TOLERANCE = ("float64", 1e-9) if EXACT else ("float32", 1e-4)
+DTYPE, TOLERANCE = ("float64", 1e-9) if CELLS_IN_FLOAT64 else ("float32", 1e-4)
 CELLS = {"elman": ElmanCell, "lstm": LSTMCell, "gru": GRUCell}
 LAYERS = {
     "elman": (ElmanRNN, keras.layers.SimpleRNN),
@@ -125,7 +124,7 @@ def check_against_the_loop(kind, how, draw, tolerance=TOLERANCE):
 
 
 @pytest.mark.parametrize("kind", CELLS)
-@settings(max_examples=15 if EXACT else 4)
+@settings(max_examples=15 if CELLS_IN_FLOAT64 else 4)  # JAX compiles each
 @given(st.data())
 def test_gradients_equal_autodiff_through_the_loop(kind, data):
     check_against_the_loop(kind, "eager", data.draw)
@@ -147,7 +146,7 @@ def test_gradients_of_compiled_loops(kind, data):
     check_against_the_loop(kind, "compiled", data.draw)
 
 
-@pytest.mark.tensorflow  # float64
+@pytest.mark.float64
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_gradients_equal_finite_differences(kind, masked):
@@ -247,7 +246,7 @@ def test_the_choice_and_its_reason():
         assert reason in layer.fast_pass_obstacle
 
 
-@pytest.mark.tensorflow  # float64
+@pytest.mark.float64
 @pytest.mark.parametrize(
     "make",
     [
