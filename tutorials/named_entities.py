@@ -32,10 +32,8 @@
 #     python tutorials/named_entities.py --predict "Ada Byron met Babbage in Turin."
 
 # %%
-import argparse
 import collections
 import dataclasses
-import hashlib
 import html
 import json
 import re
@@ -66,7 +64,7 @@ QUICK = {"units": 16, "epochs": 2}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings:
+class Settings(workshop.Settings):
     """What decides the network, beside what it learns from."""
 
     cell: str
@@ -84,12 +82,7 @@ class Settings:
     hidden: float = 0.35  # share of words that are hidden in training
     dropout: float = 0.5  # of what goes into the memory, and of what comes out
 
-    @classmethod
-    def of(cls, options):
-        names = {field.name for field in dataclasses.fields(cls)}
-        chosen = {name: v for name, v in vars(options).items() if name in names}
-        small = {"vector": 16, "letter_vector": 8, "letter_units": 8}
-        return cls(**chosen, **(small if options.quick else {}))
+    small = {"vector": 16, "letter_vector": 8, "letter_units": 8}
 
 
 def read_options(argv):
@@ -117,27 +110,11 @@ def read_options(argv):
         help="let conll2003, which no package carries, be downloaded (1 MB)",
     )
     parser.add_argument("--cell", choices=CELLS, default="elman", help="what remembers")
-    parser.add_argument(
-        "--units", type=workshop.positive, default=64, help="size of the memory"
-    )
-    parser.add_argument(
-        "--letters",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="read the letters of each word, too",
-    )
-    parser.add_argument(
-        "--bidirectional",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="read each sentence from its end, too",
-    )
-    parser.add_argument(
-        "--epochs", type=workshop.positive, default=6, help="passes over the sentences"
-    )
-    parser.add_argument(
-        "--batch-size", type=workshop.positive, default=32, help="sentences per step"
-    )
+    parser.count("--units", 64, "size of the memory")
+    parser.switch("--letters", True, "read the letters of each word, too")
+    parser.switch("--bidirectional", True, "read each sentence from its end, too")
+    parser.count("--epochs", 6, "passes over the sentences")
+    parser.count("--batch-size", 32, "sentences per step")
     parser.add_argument(
         "--predict", metavar="TEXT", help="only ask the network trained in DIR"
     )
@@ -225,35 +202,29 @@ def read_conll(path):
     """The sentences of a file, and the first line of each class."""
     sentences, first_lines, columns = [], {}, None
     words, tags = [], []
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                where, fields = f"{path}, line {number}", line.split()
-                if not fields or fields[0] == "-DOCSTART-":
-                    if words:
-                        sentences.append((words, to_iob2(tags)))
-                    words, tags = [], []
-                    continue
-                if len(fields) < 2:
-                    raise Mistake(f"{where}: {fields[0]!r} has no tag")
-                if columns not in (None, len(fields)):
-                    raise Mistake(
-                        f"{where}: {len(fields)} columns, but {columns} in the lines "
-                        "before"
-                    )
-                columns = len(fields)
-                if not re.fullmatch(r"O|[BI]-\S+", fields[-1]):
-                    raise Mistake(
-                        f"{where}: the tag is {fields[-1]!r}, not O, B-CLASS or I-CLASS"
-                    )
-                if fields[-1] != "O":
-                    first_lines.setdefault(fields[-1][2:], number)
-                words.append(fields[0])
-                tags.append(fields[-1])
-    except OSError as error:
-        raise Mistake(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Mistake(f"{path} is not a text file in UTF-8: {error}") from error
+    with workshop.reading(path, "text file") as file:
+        for number, line in enumerate(file, start=1):
+            where, fields = f"{path}, line {number}", line.split()
+            if not fields or fields[0] == "-DOCSTART-":
+                if words:
+                    sentences.append((words, to_iob2(tags)))
+                words, tags = [], []
+                continue
+            if len(fields) < 2:
+                raise Mistake(f"{where}: {fields[0]!r} has no tag")
+            if columns not in (None, len(fields)):
+                raise Mistake(
+                    f"{where}: {len(fields)} columns, but {columns} in the lines before"
+                )
+            columns = len(fields)
+            if not re.fullmatch(r"O|[BI]-\S+", fields[-1]):
+                raise Mistake(
+                    f"{where}: the tag is {fields[-1]!r}, not O, B-CLASS or I-CLASS"
+                )
+            if fields[-1] != "O":
+                first_lines.setdefault(fields[-1][2:], number)
+            words.append(fields[0])
+            tags.append(fields[-1])
     if words:
         sentences.append((words, to_iob2(tags)))
     if not sentences:
@@ -272,13 +243,7 @@ def to_iob2(tags):
 def read_tfds(name, download):
     """The sentences of a data set of TensorFlow Datasets: three lists."""
     builder = tfds.builder(name)
-    if not builder.is_prepared():
-        if not download:
-            raise Mistake(
-                f"{name} is not in {builder.data_path.parent}: add --download to fetch it"
-            )
-        tfds.disable_progress_bar()
-        builder.download_and_prepare()
+    workshop.prepare(builder, name, download)
     names = builder.info.features["ner"].feature.names
     return [
         [
@@ -736,24 +701,6 @@ def draw_lines(lines, colours, width=15.0):
     return figure
 
 
-def draw_curves(history):
-    """A picture of loss and accuracy, epoch by epoch."""
-    figure, both = plt.subplots(1, 2, figsize=(13, 5))
-    epoch = [row["epoch"] for row in history]
-    for axes, name in zip(both, ("loss", "word_accuracy")):
-        for prefix, style, what in (
-            ("val_", "o-", "validation"),
-            ("", "s:", "training, words hidden"),
-        ):
-            axes.plot(epoch, [row[prefix + name] for row in history], style, label=what)
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-    both[0].set_ylabel("loss (cross-entropy per word, nats)")
-    both[1].set_ylabel("accuracy (share of words with the right tag)")
-    return figure
-
-
 # %% [markdown]
 # ## Asking the network
 #
@@ -811,8 +758,7 @@ def main(argv=None):
     if options.predict is not None:
         return predict(options.output, options.predict)
     train, validation, tests = load_sentences(options)
-    workshop.make_writable(options.output)
-    run = workshop.Run(options.output, identity(options, train), options.resume)
+    run = workshop.Run.of(options, sentences=json.dumps(train).encode())
     settings = Settings.of(options)
     lists = Lists.of(train, settings.fewest)
     print(
@@ -846,36 +792,27 @@ def main(argv=None):
     folder = options.output
     write_html(folder / "tagged.html", lines, colours)
     workshop.save_figure(draw_lines(lines, colours), folder / "tagged.png")
-    workshop.save_figure(draw_curves(history), folder / "learning_curves.png")
+    labels = {
+        "loss": "loss (cross-entropy per word, nats)",
+        "word_accuracy": "accuracy (share of words with the right tag)",
+    }
+    curves, _ = workshop.draw_curves(
+        {settings.cell: history}, labels, training="training, words hidden"
+    )
+    workshop.save_figure(curves, folder / "learning_curves.png")
     save_tagger(folder, network, lists, settings)
     workshop.write_csv(folder / "history.csv", history)
-    workshop.write_json(
-        folder / "metrics.json",
+    run.record(
         {
             "test_f1": {name: rows["all"]["f1"] for name, rows in scores.items()},
             "scores": scores,
             "baselines": {"dictionary": baselines},
-            "best_epoch": min(history, key=lambda row: row["val_loss"])["epoch"],
-            "seconds_per_epoch": float(np.mean([row["seconds"] for row in history])),
-            "seed": options.seed,
-            "options": run.options,
-            "versions": workshop.versions(),
-        },
+            "best_epoch": workshop.best_epoch(history),
+            "seconds_per_epoch": workshop.seconds_per_epoch(history),
+        }
     )
     run.finish()
     print(f"\nThe network, its figures and the tagged texts are in {folder}")
-    return 0
-
-
-def identity(options, train):
-    """All that decides the result of a run."""
-    chosen = {
-        name: [str(path) for path in value] if name == "conll" and value else value
-        for name, value in vars(options).items()
-        if name not in ("output", "resume", "predict", "download")
-    }
-    content = hashlib.sha256(json.dumps(train).encode()).hexdigest()
-    return {**chosen, "sentences": content[:16]}
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ line on stderr, exit code 2.
 import argparse
 import contextlib
 import csv
+import dataclasses
 import datetime
 import functools
+import hashlib
 import importlib.metadata
 import json
 import logging
@@ -95,6 +97,15 @@ class Options(argparse.ArgumentParser):
     def error(self, message):
         raise Mistake(message)
 
+    def count(self, name, default, help):
+        """Adds an option that is 1, 2, 3, ..."""
+        self.add_argument(name, type=positive, default=default, help=help)
+
+    def switch(self, name, default, help):
+        """Adds an option that is turned on by `--NAME` and off by `--no-NAME`."""
+        yes_or_no = argparse.BooleanOptionalAction
+        self.add_argument(name, action=yes_or_no, default=default, help=help)
+
     def parse(self, argv, quick):
         """The options, where `--quick` puts the defaults `quick` in the usual's place."""
         options = self.parse_args(argv)
@@ -121,6 +132,22 @@ def natural(text):
 def positive(text):
     """The type of an option that is 1, 2, 3, ..."""
     return _whole(text, 1)
+
+
+class Settings:
+    """What decides the networks of a tutorial, which makes a dataclass of it.
+
+    The fields are options of the command line, and others, which have defaults.
+    """
+
+    small = {}  # those of the others that are something else with `--quick`
+
+    @classmethod
+    def of(cls, options):
+        """The settings that the options ask for."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        chosen = {name: value for name, value in vars(options).items() if name in names}
+        return cls(**chosen, **(cls.small if options.quick else {}))
 
 
 def start(main):
@@ -162,6 +189,56 @@ def no_saved_model(folder):
         "There is no saved_model: it is TensorFlow's alone, and Keras runs on "
         f"{keras.backend.backend()}. model.keras loads under KERAS_BACKEND=tensorflow, too."
     )
+
+
+# ------------------------------------------------------------------- what is given
+
+
+@contextlib.contextmanager
+def reading(path, kind="text", **how):
+    """The user's file, open to be read. Raises a `Mistake` if it cannot be read.
+
+    Args:
+        path: The file.
+        kind: String, what it should be, in UTF-8.
+        **how: More arguments of `open`.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", **how) as file:
+            yield file
+    except OSError as error:
+        raise Mistake(f"cannot read {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Mistake(f"{path} is not a {kind} in UTF-8: {error}") from error
+
+
+def prepare(builder, name, download):
+    """Prepares a data set of TensorFlow Datasets, unless it is there already.
+
+    Without `download` it has to be.
+    """
+    if builder.is_prepared():
+        return
+    if not download:
+        raise Mistake(
+            f"{name} is not in {builder.data_path.parent}: add --download to fetch it"
+        )
+    import tensorflow_datasets as tfds
+
+    print(f"Preparing {name}, once.")
+    tfds.disable_progress_bar()
+    builder.download_and_prepare()
+
+
+def trained(folder, option):
+    """The network that a run wrote to the folder, for which the option asks."""
+    path = folder / "model.keras"
+    if not path.is_file():
+        raise Mistake(f"{option}: there is no trained network in {folder}")
+    try:
+        return keras.saving.load_model(path)
+    except (OSError, ValueError) as error:
+        raise Mistake(f"{option}: {path} cannot be loaded: {error}") from error
 
 
 # ------------------------------------------------------------------------ safe files
@@ -330,6 +407,26 @@ class Run:
                 new.mkdir()
                 (new / "run.json").write_text(json.dumps(options), "utf-8")
 
+    @classmethod
+    def of(cls, options, devices=None, aside=(), **data):
+        """Starts the run that the options ask for, or goes on with it.
+
+        Args:
+            options: Those of the command line. All of them decide the result, but for
+                the usual ones that say where, how and what else.
+            devices: What shares the work.
+            aside: Names of more options that do not decide the result.
+            **data: By its name, the bytes of what the networks learn from.
+        """
+        if devices is None or devices.first:
+            make_writable(options.output)
+        aside = {"output", "resume", "download", "predict", "distribute", *aside}
+        chosen = {k: value for k, value in vars(options).items() if k not in aside}
+        chosen = json.loads(json.dumps(chosen, default=str))  # paths become strings
+        for name, content in data.items():
+            chosen[name] = hashlib.sha256(content).hexdigest()[:16]
+        return cls(options.output, chosen, options.resume, devices)
+
     def train(self, name, build, batches, validation, epochs, callbacks=()):
         """Trains a network, from the start or from its last finished epoch.
 
@@ -349,6 +446,9 @@ class Run:
         with self.devices.scope():
             with self.devices.from_first(keeper.newest()) as saved:
                 model = build() if saved is None else keeper.load(saved)
+            # Or the first step would make the optimizer's variables, and TensorFlow
+            # would trace it twice (Keras 3.15).
+            model.optimizer.build(model.trainable_variables)
             batches.epoch = len(keeper.history)
             if 0 < len(keeper.history) < epochs:
                 print(f"Going on after epoch {len(keeper.history)} of {epochs}.")
@@ -364,6 +464,15 @@ class Run:
             with self.devices.from_first(keeper.newest()) as saved:
                 model.load_weights(saved / "best.weights.h5")
         return self.devices.local(model), keeper.history
+
+    def record(self, metrics):
+        """Writes `metrics.json`: the figures, and all that they depend on."""
+        told = {
+            "seed": self.options["seed"],
+            "options": self.options,
+            "versions": versions(),
+        }
+        write_json(self.folder.with_name("metrics.json"), metrics | told)
 
     def finish(self):
         """Removes the state: the results are written."""
@@ -434,6 +543,29 @@ class _Keeper(keras.callbacks.Callback):
             (new / "history.json").write_text(json.dumps(self.history), "utf-8")
         if before is not None:
             shutil.rmtree(before)
+
+
+def best_epoch(history):
+    """The number of the epoch of the least validation loss."""
+    return min(history, key=lambda row: row["val_loss"])["epoch"]
+
+
+def seconds_per_epoch(history):
+    """The mean of the seconds that an epoch took."""
+    return float(np.mean([row["seconds"] for row in history]))
+
+
+def rise_and_fall(rate, steps):
+    """A learning rate that rises for a twentieth of the steps, then falls to 0.
+
+    Args:
+        rate: Number, the highest.
+        steps: Integer, how many there are in all.
+    """
+    rising = max(1, steps // 20)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - rising), warmup_target=rate, warmup_steps=rising
+    )
 
 
 # --------------------------------------------------------------------------- batches
@@ -526,10 +658,10 @@ class TimeDistributed(keras.layers.TimeDistributed):
         return keras.ops.reshape(outputs, (batch, timesteps, *outputs.shape[1:]))
 
 
-def tell_shapes(network, inputs):
+def tell_shapes(network, inputs, title="Shapes"):
     """Prints what comes out of each layer of a functional network."""
     steps = keras.Model(network.input, [layer.output for layer in network.layers])
-    print("\nShapes")
+    print(f"\n{title}")
     for layer, output in zip(network.layers, steps(inputs)):
         print(f"  {type(layer).__name__:24} {tuple(output.shape)}")
 
@@ -552,6 +684,34 @@ matplotlib.rcParams.update(
         "legend.frameon": False,
     }
 )
+
+
+def draw_curves(histories, labels, training="training"):
+    """A picture of how networks learn, epoch by epoch.
+
+    Args:
+        histories: Dict from the name of each network to its history. Two at most.
+        labels: Dict from the name of each figure to the label of its axis.
+        training: String, what the figures of the training are called.
+
+    Returns:
+        The picture, and the axes of each figure.
+    """
+    figure, both = matplotlib.pyplot.subplots(1, len(labels), figsize=(13, 5))
+    kinds = (("val_", "o-", "validation"), ("", "o:", training))
+    for axes, (name, label) in zip(both, labels.items()):
+        for (network, rows), colour in zip(histories.items(), (BLUE, ORANGE)):
+            epoch = [row["epoch"] for row in rows]
+            for prefix, style, what in kinds:
+                values = [row[prefix + name] for row in rows]
+                axes.plot(
+                    epoch, values, style, color=colour, label=f"{network}, {what}"
+                )
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    handles, names = both[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2)
+    return figure, both
 
 
 def save_figure(figure, path):

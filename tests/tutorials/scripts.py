@@ -1,10 +1,15 @@
 """How the tests run a tutorial as a script, and look at what it wrote."""
 
+import contextlib
 import csv
+import io
 import os
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "tutorials"
@@ -34,14 +39,29 @@ def python(*arguments, cwd=None, wait=True, **popen):
     return process.returncode, out, error
 
 
-def small_run(script, tmp_path_factory):
-    """Runs a script with `--quick`: the folder that it wrote, and what it printed."""
+def small_run(script, tmp_path_factory, *options):
+    """Runs a script with `--quick`: the folder that it wrote, and what it printed.
+
+    It is run as `python SCRIPT` runs it, but in this process: another one would first
+    import TensorFlow for some seconds.
+    """
     folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    code, out, error = python(
-        script, "--quick", "--output", folder, cwd=folder.parents[1]
-    )
-    assert (code, error) == (0, "")
-    return folder, out
+    command = [str(script), "--quick", *options, "--output", str(folder)]
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(folder.parents[1]))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(error))
+        stack.enter_context(mock.patch.object(sys, "argv", command))
+        told = stack.enter_context(warnings.catch_warnings(record=True))
+        for hidden in (DeprecationWarning, PendingDeprecationWarning):  # as Python does
+            warnings.simplefilter("ignore", hidden)
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except SystemExit as end:
+            assert end.code == 0, error.getvalue()
+    assert (error.getvalue(), told) == ("", [])
+    return folder, out.getvalue()
 
 
 def rows(path):
