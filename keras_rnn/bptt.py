@@ -70,42 +70,29 @@ class Pass:
             The sequence of h_t, `(batch, timesteps, units)`, or `None`, and the list of
             the last states.
         """
-        drop = self.cell.held_state_mask(training)  # (batch, units), or None
-        count = shards(inputs.shape[0], training)
-        if count == 1:
-            return self._run(inputs, states, mask, drop, training, return_sequences)
-        parts = [
-            self._run(inputs, list(states), mask, drop, training, return_sequences)
-            for inputs, states, mask, drop in zip(
-                split(inputs, count),
-                zip(*(split(state, count) for state in states)),
-                split(mask, count),
-                split(drop, count),
-            )
-        ]
-        sequences, last_states = zip(*parts)
-        last_states = [ops.concatenate(parts, 0) for parts in zip(*last_states)]
-        if not return_sequences:
-            return None, last_states
-        return ops.concatenate(sequences, 0), last_states
-
-    def _run(self, inputs, states, mask, drop, training, return_sequences):
-        """The pass over a whole batch: one function, whose gradient is by hand."""
-        cell = self.cell
         # What a pass may go without comes as a list of one tensor, or of none.
+        drop = self.cell.held_state_mask(training)  # (batch, units), or None
         drops = [] if drop is None else [drop]
         masks = [] if mask is None else [ops.expand_dims(mask, -1)]
+        parts = split(
+            (inputs, list(states), masks, drops), shards(inputs.shape[0], training)
+        )
+        runs = [self._run(*part, training, return_sequences) for part in parts]
+        sequences, last_states = zip(*runs)
+        sequence = _joined(sequences) if return_sequences else None
+        return sequence, list(map(_joined, zip(*last_states)))
+
+    def _run(self, inputs, states, masks, drops, training, return_sequences):
+        """The pass over a whole batch: one function, whose gradient is by hand."""
+        cell = self.cell
         sizes = (training, *inputs.shape[1::-1])  # of time, of the batch
         forward = choose(self.forward, self._compiled, *sizes)
         backward = choose(self.backward, self._compiled, *sizes)
-        arguments = [inputs], cell.input_weights(), cell.recurrent_weights(), states
+        arguments = inputs, cell.input_weights(), cell.recurrent_weights(), states
 
         @custom_gradient
         def pass_over_time(*tensors):
-            tensors = iter(tensors)
-            (x,), input_weights, weights, first = (
-                [next(tensors) for _ in group] for group in arguments
-            )
+            x, input_weights, weights, first = tree.pack_sequence_as(arguments, tensors)
             projected = dense(x, *input_weights)  # (batch, timesteps, gates)
             last, sequence, saved = forward(projected, weights, first, masks, drops)
 
@@ -130,7 +117,7 @@ class Pass:
 
             return (*[sequence] * return_sequences, *last), gradient
 
-        results = pass_over_time(*(t for group in arguments for t in group))
+        results = pass_over_time(*tree.flatten(arguments))
         last = list(results[-len(states) :])
         return results[0] if return_sequences else None, last
 
@@ -222,6 +209,11 @@ class Pass:
             reverse=True,
             **how,
         )
+
+
+def _joined(parts):
+    """The parts of a batch, one below the other."""
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
 
 
 def _d_weights(inputs, deltas, weights, before=None):

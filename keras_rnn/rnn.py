@@ -256,13 +256,11 @@ class RNN(keras.layers.RNN):
         levels = [initial_state] if len(cells) == 1 else initial_state
         for cell, run, states in zip(cells, self._passes, levels):
             inputs = ops.cast(outputs, cell.compute_dtype)
-            sequence, states = run(
-                cell.drop_inputs(inputs, training), list(states), mask, training
-            )
+            whole = self.return_sequences or cell is not cells[-1]
+            inputs = cell.drop_inputs(inputs, training)
+            sequence, states = run(inputs, list(states), mask, training, whole)
             last_states.append(states)
-            if cell is cells[-1] and not self.return_sequences:
-                sequence = states[0]  # (batch, units)
-            outputs = cell.readout(sequence)
+            outputs = cell.readout(sequence if whole else states[0])
         if mask is not None:
             # The state of a masked step is that of the step before, and so is its output;
             # but before the first real step there is none.

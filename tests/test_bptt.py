@@ -413,10 +413,22 @@ def test_scan_is_a_running_sum(timesteps, reverse, how):
     np.testing.assert_array_equal(carry, x.sum(axis=1))
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 7])
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_split_covers_the_batch(size, count):
+@pytest.mark.parametrize("size", [0, 1, 2, 7])
+def test_split_covers_the_batch(size, count, known):
+    import tensorflow as tf
+
     x = np.random.randn(size, 2)
-    parts = split(ops.convert_to_tensor(x), count)
-    assert len(parts) == count
-    np.testing.assert_allclose(np.concatenate(list(map(np.array, parts))), x, 1e-6)
+
+    @tf.function(input_signature=[tf.TensorSpec([size if known else None, 2], x.dtype)])
+    def run(x):
+        return split(([x], [], [-x]), count)
+
+    found = run(x)
+    assert len(found) == count
+    for one, none, other in found:
+        assert none == []
+        np.testing.assert_array_equal(one[0], -other[0])
+    np.testing.assert_array_equal(np.concatenate([one[0] for one, *_ in found]), x)

@@ -167,16 +167,26 @@ def shards(batch_size, training):
     return max(1, min(cores, batch_size // ROWS_PER_SHARD))
 
 
-def split(tensor, count):
-    """A tensor cut along its first axis into `count` parts as equal as can be.
+def split(tensors, count):
+    """A nest of tensors cut along their first axis into `count` parts as equal as can be.
 
     Slices would do, but the gradient of a slice is as large as the whole.
+
+    Args:
+        tensors: Nest of tensors whose first axis is the batch.
+        count: Positive integer.
+
+    Returns:
+        List of `count` nests.
     """
-    if tensor is None:
-        return [None] * count
-    size = tf.shape(tensor)[0] if tensor.shape[0] is None else tensor.shape[0]
+    if count == 1:
+        return [tensors]
+    flat = keras.tree.flatten(tensors)
+    size = tf.shape(flat[0])[0] if flat[0].shape[0] is None else flat[0].shape[0]
     edges = [size * i // count for i in range(count + 1)]
-    return tf.split(tensor, [b - a for a, b in zip(edges, edges[1:])], num=count)
+    sizes = [b - a for a, b in zip(edges, edges[1:])]
+    cut = [tf.split(each, sizes, num=count) for each in flat]
+    return [keras.tree.pack_sequence_as(tensors, part) for part in zip(*cut)]
 
 
 def custom_gradient(function):

@@ -26,9 +26,9 @@ def shards(batch_size, training):
     return 1
 
 
-def split(tensor, count):
-    """A tensor cut along its first axis into `count` parts."""
-    return [None] * count if tensor is None else torch.tensor_split(tensor, count)
+def split(tensors, count):
+    """A batch in the one part that there is: see `shards`."""
+    return [tensors]
 
 
 class _ByHand(torch.autograd.Function):
