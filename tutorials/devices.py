@@ -301,10 +301,18 @@ class Processes(OneMachine):
 
     def _leave(self, code):
         """No witness is needed any more, and after an error nothing to wait for."""
-        self.witness.communicate(b"done")
         if code:
             # JAX would wait at the end of the process for those that wait for this one.
-            atexit.register(_end, code)
+            atexit.register(self._end, code)
+        else:
+            self.witness.communicate(b"done")
+
+    def _end(self, code):
+        """When it has been told what went wrong, and not before: JAX may be faster."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.witness.communicate(b"done")
+        os._exit(code)
 
     def share(self, heap):
         examples, weights = part(heap, self.count, self.processes, self.process)
@@ -357,9 +365,3 @@ class Processes(OneMachine):
 def _last(error):
     """The end of a long message, where JAX says what happened."""
     return " ".join(str(error).split())[-200:]
-
-
-def _end(code):
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

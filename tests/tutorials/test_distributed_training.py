@@ -7,14 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from tests.tutorials.scripts import ROOT, TUTORIALS, contents
+from tests.tutorials.scripts import contents
 
 # isort: split
 import devices
@@ -98,148 +98,105 @@ def test_without_the_option_nothing_is_shared(monkeypatch):
 
 # ------------------------------------------------------- two processes, on loopback
 
-# A network and data that the seed alone decides; steps that are slow enough to be ended
-# by a signal in the middle.
-WORKER = """
-import json, os, sys, time
-from pathlib import Path
-sys.path.insert(0, {tutorials!r})
-import workshop, devices
-import keras, numpy as np
-import keras_rnn
+WORKER = Path(__file__).with_name("worker.py")
 
-what, slow, arguments = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
-# On TensorFlow each device draws its own dropout, and clips its own part of the gradient.
-dropout, clip = (0.0, None) if what == "mirrored" else (0.3, 1.0)
-if what == "mirrored":
-    import tensorflow as tf
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    half = tf.config.LogicalDeviceConfiguration()
-    tf.config.set_logical_device_configuration(cpu, [half, half])
-read, rows, losses = [], [], []
 
-class Batches(workshop.ByLength):
-    def __init__(self, shared, seed=None):
-        random = np.random.default_rng(3)
-        super().__init__(random.integers(3, 9, 75), 8, seed)
-        self.x = random.normal(size=(75, 8, 4)).astype("float32")
-        self.y = self.x[:, :, :1].sum(axis=1)
-        self.shared = shared
+class Workers:
+    """`worker.py` under a backend: it forks the processes of jobs."""
 
-    def take(self, heap, random):
-        own, weights = self.shared.share(heap)
-        if self.seed is not None:
-            real = weights[0] > 0 if weights else np.full(len(own), True)
-            read.append(own[real].tolist())
-            rows.append(len(own))
-        time.sleep(slow)
-        return self.x[own], self.y[own], *weights
-
-class Losses(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        losses.append(float(logs["loss"]))
-        print("step", flush=True)
-
-def build():
-    keras.utils.set_random_seed(1)
-    network = keras.Sequential([
-        keras.Input((8, 4)),
-        keras_rnn.ElmanRNN(16),
-        keras.layers.Dropout(dropout),
-        keras.layers.Dense(1),
-    ])
-    network.compile(keras.optimizers.Adam(1e-2, clipnorm=clip), "mse")
-    return network
-
-@workshop.tells_mistakes
-def main(argv=None):
-    for each in (read, rows, losses):
-        each.clear()
-    parser = workshop.Options("", Path("results"))
-    parser.add_argument("--batch-size", type=int, default=8)
-    devices.add_option(parser)
-    options = parser.parse(argv, {{}})
-    folder = options.output
-    folder.mkdir(exist_ok=True)
-    shared = devices.find(options)
-    with shared:
-        run = workshop.Run(folder, {{"what": what}}, options.resume, shared)
-        network, history = run.train(
-            "net", build, Batches(shared, seed=5), Batches(shared), 6, [Losses()]
+    def __init__(self, backend, **environment):
+        environment = {**os.environ, "KERAS_BACKEND": backend, **environment}
+        for name in ("TF_CPP_MIN_LOG_LEVEL", *devices.VARIABLES):
+            environment.pop(name, None)
+        self.process = subprocess.Popen(
+            [sys.executable, WORKER],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-    result = {{
-        "losses": losses,
-        "history": history,
-        "read": read[1:],  # what comes first is Keras's look at the shapes
-        "rows": rows[1:],
-        "weights": [w.tolist() for w in network.get_weights()],
-    }}
-    name = os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID", "0")
-    (folder / f"result{{name}}.json").write_text(json.dumps(result))
-    if shared.first:
-        run.finish()
+        self.running = set()
 
-code = main(arguments)
-if what == "mirrored":
-    code = code or main([*arguments, "--distribute", "--output", arguments[-1] + "s"])
-sys.exit(code)
-"""
+    def _ask(self, question):
+        print(json.dumps(question), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
 
+    def start(self, runs, output, environment):
+        """Starts a process: its number."""
+        pid = self._ask(
+            {"runs": runs, "output": str(output), "environment": environment}
+        )
+        self.running.add(pid)
+        return pid
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    def code(self, pid):
+        """The exit code of a process, `None` while it runs."""
+        code = self._ask(pid)
+        if code is not None:
+            self.running.remove(pid)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for pid in self.running:
+            os.kill(pid, signal.SIGKILL)
+        self.process.communicate()
 
 
 class Job:
-    """Processes of one job, and what each of them printed."""
+    """Processes that train together, and what each of them prints.
 
-    def __init__(self, folder, *arguments, count=2, what="a", slow=0.0, **more):
-        folder.mkdir(exist_ok=True)
-        script = folder.parent / "worker.py"
-        script.write_text(WORKER.format(tutorials=str(TUTORIALS)))
-        port, self.processes, self.printed = free_port(), [], []
-        names = [what] * count if isinstance(what, str) else what
-        for i in range(count):
-            environment = {
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "KERAS_BACKEND": "jax",
-            }
-            environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-            environment |= more
-            command = [sys.executable, script, names[i], str(slow), *arguments]
-            if count > 1:
-                values = (f"127.0.0.1:{port}", str(count), str(i))
-                environment |= dict(zip(devices.VARIABLES, values))
-                command += ["--distribute"]
-            process = subprocess.Popen(
-                [*command, "--output", folder],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            lines = []
-            reader = threading.Thread(
-                target=lambda p=process, to=lines: to.extend(p.stdout), daemon=True
-            )
-            reader.start()
-            self.processes.append((process, reader))
-            self.printed.append(lines)
+    Args:
+        workers: `Workers`.
+        folder: For the results.
+        *arguments: Of `worker.py`.
+        what: A string for each process.
+    """
 
-    def running(self):
-        return all(process.poll() is None for process, _ in self.processes)
+    def __init__(self, workers, folder, *arguments, what=("a", "a")):
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{found.getsockname()[1]}"
+        self.workers, self.pids, self.codes, self.outputs = workers, [], {}, []
+        for i, each in enumerate(what):
+            output = folder.with_name(f"{folder.name}.{time.monotonic_ns()}.{i}.txt")
+            values = dict(zip(devices.VARIABLES, (address, str(len(what)), str(i))))
+            run = ["--distribute", "--output", str(folder), "--what", each, *arguments]
+            self.pids.append(workers.start([run], output, values))
+            self.outputs.append(output)
 
-    def wait(self):
-        """The exit codes, and what each one printed."""
-        codes = []
-        for process, reader in self.processes:
-            codes.append(process.wait(timeout=280))
-            reader.join(timeout=20)
-        return codes, ["".join(lines) for lines in self.printed]
+    def printed(self, i):
+        return self.outputs[i].read_text("utf-8")
+
+    def ended(self, i):
+        """Whether a process has ended."""
+        if self.codes.get(i) is None:
+            self.codes[i] = self.workers.code(self.pids[i])
+        return self.codes[i] is not None
+
+    def wait(self, i, seconds=200):
+        """The exit code of a process, and what it printed."""
+        wait_until(lambda: self.ended(i), seconds)
+        return self.codes[i], self.printed(i)
+
+    def disturb(self, i, how, steps):
+        """Sends a process a signal when the job has taken some steps."""
+
+        def taken():
+            assert not any(self.ended(each) for each in range(len(self.pids)))
+            return self.printed(0).count("step\n") >= steps
+
+        wait_until(taken)
+        os.kill(self.pids[i], how)
+
+
+def wait_until(true, seconds=200):
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def results(folder):
@@ -257,25 +214,48 @@ def batch_losses(means, rows):
     return (np.diff(sums, axis=1, prepend=0) / rows).ravel()
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The folders of the same job by one process, and by two."""
-    base = tmp_path_factory.mktemp("distributed")
+def alone_and_shared(workers, base):
+    """One process trains on one of its devices, and again on both: the two results."""
+    runs = [
+        ["--output", str(base / "one")],
+        ["--output", str(base / "devices"), "--distribute"],
+    ]
     two_devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    jobs = {
-        "one": Job(base / "one", count=1),
-        "two": Job(base / "two"),
-        "devices": Job(base / "devices", "--distribute", count=1, **two_devices),
-    }
-    for job in jobs.values():
-        codes, printed = job.wait()
-        assert set(codes) == {0}, printed
-    return {name: base / name for name in jobs}
+    pid = workers.start(runs, base / "printed.txt", two_devices)
+    codes = []
+    wait_until(lambda: codes.append(workers.code(pid)) or codes[-1] is not None)
+    assert codes[-1] == 0, (base / "printed.txt").read_text("utf-8")
+    return [results(base / name)[0] for name in ("one", "devices")]
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    """Of JAX, which keeps what it compiled for the next process."""
+    folder = str(tmp_path_factory.mktemp("compiled"))
+    with Workers(
+        "jax",
+        JAX_COMPILATION_CACHE_DIR=folder,
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+        JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="-1",
+    ) as workers:
+        yield workers
+
+
+@pytest.fixture(scope="module")
+def trained(workers, tmp_path_factory):
+    """The folder of the same job by one process, by its two devices, and by two."""
+    base = tmp_path_factory.mktemp("distributed")
+    job = Job(workers, base / "two")
+    alone_and_shared(workers, base)
+    for i in range(2):
+        code, printed = job.wait(i)
+        assert code == 0, printed
+    return base
 
 
 @needs_jax
 def test_two_processes_learn_what_one_learns(trained):
-    (one,), (first, second) = results(trained["one"]), results(trained["two"])
+    (one,), (first, second) = results(trained / "one"), results(trained / "two")
     assert len(one["losses"]) == 60  # 6 epochs of 10 batches
     assert sorted(one["rows"])[:6] == [3] * 6  # of which one is uneven
     alone = batch_losses(one["losses"], one["rows"])
@@ -291,7 +271,7 @@ def test_two_processes_learn_what_one_learns(trained):
 
 @needs_jax
 def test_two_processes_read_each_example_once(trained):
-    (one,), both = results(trained["one"]), results(trained["two"])
+    (one,), both = results(trained / "one"), results(trained / "two")
     for i in range(0, 60, 10):
         alone, *parts = [
             sorted(sum(each["read"][i : i + 10], [])) for each in (one, *both)
@@ -302,17 +282,14 @@ def test_two_processes_read_each_example_once(trained):
 
 @needs_jax
 def test_two_devices_of_one_process_learn_what_one_learns(trained):
-    (one,), (two,) = results(trained["one"]), results(trained["devices"])
+    (one,), (two,) = results(trained / "one"), results(trained / "devices")
     for a, b in zip(two["weights"], one["weights"]):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
 
 
 def test_mirrored_devices_learn_what_one_learns(tmp_path):
-    folder = tmp_path / "one"
-    job = Job(folder, count=1, what="mirrored", KERAS_BACKEND="tensorflow")
-    codes, printed = job.wait()
-    assert codes == [0], printed
-    (one,), (two,) = results(folder), results(tmp_path / "ones")
+    with Workers("tensorflow") as workers:
+        one, two = alone_and_shared(workers, tmp_path)
     assert sum(two["rows"]) > sum(one["rows"])  # one batch is filled up
     for a, b in zip(two["weights"], one["weights"]):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
@@ -320,42 +297,53 @@ def test_mirrored_devices_learn_what_one_learns(tmp_path):
 
 @needs_jax
 def test_one_process_writes(trained):
-    one, two = contents(trained["one"]), contents(trained["two"])
+    one, two = contents(trained / "one"), contents(trained / "two")
     assert set(two) - set(one) == {"result1.json"}
 
 
 @needs_jax
-@pytest.mark.parametrize("killed", [0, 1])
-def test_killed_and_resumed(killed, trained, tmp_path):
+def test_killed_stopped_and_resumed(workers, trained, tmp_path):
+    """The same job, disturbed three times, comes to the same end."""
     folder = tmp_path / "job"
-    job = Job(folder, slow=0.05)
-    until = time.monotonic() + 200
-    while sum(line.endswith("step\n") for line in job.printed[0]) < 25:
-        assert time.monotonic() < until and job.running(), job.printed
-        time.sleep(0.02)
-    os.kill(job.processes[killed][0].pid, signal.SIGKILL)
-    at = time.monotonic()
-    codes, printed = job.wait()
-    assert time.monotonic() - at < devices.PATIENCE + 30
-    assert codes[killed] == -signal.SIGKILL and codes[1 - killed] != 0
-    for text in printed:  # a progress bar may stand before it in its line
-        assert text.count("error: process ") == 1
-        assert "--resume" in text[text.index("error: process ") :]
-    assert not results(folder)
+    for lost, how, steps, patience, resume in (
+        (0, signal.SIGKILL, 25, devices.PATIENCE, ()),
+        (1, signal.SIGKILL, 15, devices.PATIENCE, ["--resume"]),
+        (1, signal.SIGSTOP, 15, 10, ["--resume"]),
+    ):
+        slow = ["--seconds", "0.05", "--patience", str(patience)]
+        job = Job(workers, folder, *slow, *resume)
+        job.disturb(lost, how, steps)
+        at = time.monotonic()
+        code, printed = job.wait(1 - lost)
+        took = time.monotonic() - at
+        if how == signal.SIGSTOP:
+            assert took < patience + 10 and not job.ended(lost)
+            os.kill(job.pids[lost], signal.SIGCONT)
+        else:
+            assert took < patience / 2  # its connections close
+        lost_code, lost_printed = job.wait(lost)
+        assert code != 0 and lost_code != 0
+        for text in (printed, lost_printed):  # a progress bar may stand before it
+            assert "--resume" in text[text.index("error: process ") :]
+        if resume:
+            assert "Going on after epoch" in job.printed(0)
+        assert not results(folder)
 
-    codes, printed = Job(folder, "--resume").wait()
-    assert codes == [0, 0], printed
-    assert "Going on after epoch" in printed[0]
-    undisturbed, resumed = results(trained["two"])[0], results(folder)[0]
-    assert len(resumed["losses"]) < 60
+    job = Job(workers, folder, "--resume")
+    for i in range(2):
+        code, printed = job.wait(i)
+        assert code == 0, printed
+    undisturbed, resumed = results(trained / "two")[0], results(folder)[0]
+    assert len(resumed["losses"]) < 30
     for a, b in zip(resumed["weights"], undisturbed["weights"]):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert not (folder / "unfinished").exists()
 
 
 @needs_jax
-def test_processes_that_are_not_alike(tmp_path):
-    codes, printed = Job(tmp_path / "job", what=["a", "b"]).wait()
-    assert codes == [2, 2], printed
-    for text in printed:
-        assert "process 1 has other options or other data than process 0" in text
+def test_processes_that_are_not_alike(workers, tmp_path):
+    job = Job(workers, tmp_path / "job", what=["a", "b"])
+    for i in range(2):
+        code, printed = job.wait(i)
+        assert code == 2
+        assert "process 1 has other options or other data than process 0" in printed
