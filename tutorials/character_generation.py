@@ -37,10 +37,8 @@
 # %%
 import argparse
 import dataclasses
-import hashlib
 import json
 import math
-import re
 import textwrap
 from pathlib import Path
 
@@ -54,6 +52,8 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
+import tunes
+from n_grams import n_gram
 
 import keras_rnn
 from keras_rnn.generation import ConsecutiveWindows, Generator
@@ -82,7 +82,7 @@ TEST = 200_000  # characters to test on, enough for the third digit
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings:
+class Settings(workshop.Settings):
     """What decides the network, beside what it learns from."""
 
     cell: str
@@ -95,11 +95,6 @@ class Settings:
     dropout: float
     seed: int
     embedding: int = 64  # size of a character's vector
-
-    @classmethod
-    def of(cls, options):
-        names = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: v for name, v in vars(options).items() if name in names})
 
 
 def read_options(argv):
@@ -124,27 +119,15 @@ def read_options(argv):
         "--text", type=Path, metavar="FILE", help="your own text instead, in UTF-8"
     )
     parser.add_argument("--cell", choices=CELLS, help="what remembers")
-    parser.add_argument("--units", type=workshop.positive, help="size of the memory")
-    parser.add_argument(
-        "--layers", type=workshop.positive, default=1, help="recurrent layers"
-    )
-    parser.add_argument("--epochs", type=workshop.positive, help="passes over the text")
-    parser.add_argument(
-        "--batch-size",
-        type=workshop.positive,
-        default=32,
-        help="rows that are read side by side",
-    )
-    parser.add_argument(
-        "--window",
-        type=workshop.positive,
-        help="characters that the gradient flows back over",
-    )
-    parser.add_argument(
+    parser.count("--units", None, "size of the memory")
+    parser.count("--layers", 1, "recurrent layers")
+    parser.count("--epochs", None, "passes over the text")
+    parser.count("--batch-size", 32, "rows that are read side by side")
+    parser.count("--window", None, "characters that the gradient flows back over")
+    parser.switch(
         "--carry",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="start a window from the state in which the one before it ended",
+        True,
+        "start a window from the state in which the one before it ended",
     )
     parser.add_argument(
         "--dropout",
@@ -158,12 +141,7 @@ def read_options(argv):
     parser.add_argument(
         "--condition", metavar="KIND", help="the kind of text to write (with --write)"
     )
-    parser.add_argument(
-        "--length",
-        type=workshop.positive,
-        default=500,
-        help="characters to write at most",
-    )
+    parser.count("--length", 500, "characters to write at most")
     parser.add_argument(
         "--temperature",
         type=temperature,
@@ -239,75 +217,11 @@ def temperature(text):
 #   them there, how often? This is the strongest that counting can do at little cost, and
 #   has no memory beyond those four.
 #
-# Counting has to say something about what it never saw. Interpolation by Kneser and Ney
-# takes a bit, D, off each count, and shares out what it took by the next shorter context:
-#
-#     P(c | abcd) = max(n(abcdc) - D, 0) / n(abcd)  +  D kinds(abcd) / n(abcd)  P(c | bcd)
-#
-# n counts, and kinds(abcd) is how many different characters followed. In the shorter
-# contexts it is not the occurrences of bcdc that count, but how many different
-# characters stood before it: "Francisco" is common, but only after "San". D is
-# n_1 / (n_1 + 2 n_2), with n_1 and n_2 the numbers of contexts seen once and twice.
-#
-# Source: Reinhard Kneser, Hermann Ney, 1995, Improved backing-off for m-gram language
-# modeling; and Stanley Chen, Joshua Goodman, 1999, An empirical study of smoothing
-# techniques for language modeling.
+# Counting has to say something about what it never saw. `n_grams.py` has how: what was
+# seen gives a part of its probability away, by the method of Kneser and Ney.
 
 
 # %%
-def n_gram(train, held_out, order, characters):
-    """The surprise of each held-out character but the first of each text, in nats.
-
-    Args:
-        train: List of arrays of numbers from 0 to `characters` - 1: the texts to count.
-        held_out: The same, of those to predict.
-        order: How many characters are looked at, the predicted one with them.
-        characters: The size of the vocabulary.
-
-    Returns:
-        Array of numbers, in the order of the characters.
-    """
-    base = characters + 1  # a context before the text starts has zeros
-    seen, asked = (runs(texts, order, base) for texts in (train, held_out))
-    levels = []
-    for n in range(order, 0, -1):  # a run of n characters is a number below base**n
-        kinds, counts = np.unique(seen, return_counts=True)
-        contexts, inverse = np.unique(kinds // base, return_inverse=True)
-        once, twice = np.sum(counts == 1), np.sum(counts == 2)
-        discount = once / (once + 2 * twice) if once else 0.0
-        run = asked % base**n
-        levels.append(
-            (
-                np.maximum(look_up(kinds, counts, run) - discount, 0),
-                look_up(contexts, np.bincount(inverse, counts), run // base),
-                look_up(contexts, np.bincount(inverse), run // base) * discount,
-            )
-        )
-        seen = kinds % base ** (n - 1)  # each kind counts once in the shorter context
-    p = np.full(len(asked), 1 / characters)
-    for count, total, taken in reversed(levels):
-        p = np.where(total > 0, (count + taken * p) / np.maximum(total, 1), p)
-    return -np.log(p)
-
-
-def runs(texts, order, base):
-    """Each run of `order` characters as one number, for all but a text's first."""
-    found = []
-    for text in texts:
-        padded = np.concatenate([np.zeros(order, "int64"), text + 1])
-        run = np.zeros(len(text), "int64")
-        for i in range(order):
-            run = run * base + padded[i + 1 : i + 1 + len(text)]
-        found.append(run[1:])
-    return np.concatenate(found)
-
-
-def look_up(keys, values, asked):
-    """The values of the keys that are asked for, 0 where there is none."""
-    at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
-    return np.where(keys[at] == asked, values[at], 0)
-
-
 def yardsticks(generator, corpus):
     """The bits per character of the test texts, by each yardstick."""
     train, test = (
@@ -380,15 +294,9 @@ def build(settings, corpus, steps):
     generator.embedding.set_weights([keras.random.normal(vectors.shape)])
     for level in generator.levels:
         keep(level.cell, longest=100)
-    rising = max(1, steps // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, steps - rising),
-        warmup_target=RATES[settings.cell],
-        warmup_steps=rising,
-    )
+    rate = workshop.rise_and_fall(RATES[settings.cell], steps)
     generator.compile(
-        keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1.0),
+        keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0),
         # The -1 stands where a window is longer than what is left of its text.
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1),
     )
@@ -705,15 +613,12 @@ def show(text, title):
 # %%
 def go_on(options):
     """Prints how the network trained in the folder goes on after the prompt."""
-    path = options.output / "model.keras"
-    if not path.is_file():
-        raise Mistake(f"--write: there is no trained network in {options.output}")
+    generator = workshop.trained(options.output, "--write")
+    path = options.output / "metrics.json"
     try:
-        generator = keras.saving.load_model(path)
-        figures = json.loads((options.output / "metrics.json").read_text("utf-8"))
-        stop = figures["end"]
+        stop = json.loads(path.read_text("utf-8"))["end"]
     except (OSError, ValueError, KeyError) as error:
-        raise Mistake(f"--write: {path} cannot be loaded: {error}") from error
+        raise Mistake(f"--write: {path} cannot be read: {error}") from error
     kinds = generator.conditions
     if options.condition not in (kinds or [None]):
         known = f"one of {', '.join(kinds)}" if kinds else "nothing: it has no kinds"
@@ -989,34 +894,11 @@ def draw_curve(progress, bits, settings, path):
 #     GBd gdB | c3 BAG |          notes; | ends a bar, a number makes a note longer
 #
 # Nobody told the network that a bar of 6/8 has six eighths. Whether it found out can be
-# measured: `music21` parses the tunes and adds up each bar. (The first and the last bar
-# are left out: they may well be short. What is too long for a bar it makes two bars of,
-# at least one of them wrong.) The same is done with people's tunes.
+# measured: `tunes.py` parses the tunes, and adds up each bar. The same is done with
+# people's tunes.
 
 
 # %%
-def bars(abc):
-    """The bars of a tune in ABC notation: how many, and how many of the right length."""
-    import music21  # only who wants music has to have it
-
-    tune = music21.converter.parse(f"X:1\n{abc.strip()}\n", format="abc")
-    meter = re.search(r"M: *(\d+/\d+)", abc)[1]
-    whole = music21.meter.TimeSignature(meter).barDuration.quarterLength
-    found = list(tune.recurse().getElementsByClass("Measure"))[1:-1]
-    return len(found), sum(bar.duration.quarterLength == whole for bar in found)
-
-
-def count_bars(tunes):
-    """The bars of each tune, as `bars` counts them, (tunes, 2); 0 if it is no music."""
-    found = []
-    for abc in tunes:
-        try:
-            found.append(bars(abc))
-        except Exception:  # music21 raises whatever it meets in what is no music
-            found.append((0, 0))
-    return np.reshape(found, (-1, 2))
-
-
 def play(generator, corpus, options, count=20):
     """Writes a tune of each country as ABC and as MIDI. Returns what was measured."""
     figures = {}
@@ -1027,43 +909,15 @@ def play(generator, corpus, options, count=20):
         texts, labels = corpus.texts["test"], corpus.labels["test"]
         people = [t for t, label in zip(texts, labels) if label == number][:count]
         figures[country] = {}
-        for whose, tunes in (("network", written), ("people", people)):
-            found, right = count_bars(tunes).T
-            shares = {
-                "parsed": float(np.sum(found > 0) / max(1, len(tunes))),
-                "right": float(right.sum() / max(1, found.sum())),
-                "2/4": sum("M: 2/4" in tune for tune in tunes) / max(1, len(tunes)),
-            }
+        for whose, texts in (("network", written), ("people", people)):
+            shares = figures[country][whose] = tunes.measure(texts)
             told = "".join(f"{share:7.0%}" for share in shares.values())
             print(f"  {country:12} {whose:9}{told}")
-            figures[country][whose] = shares
-        save_tune(written, options.output / f"tune_{country.lower()}.abc", country)
+        path = options.output / f"tune_{country.lower()}.abc"
+        abc = tunes.save_best(written, path, f"{country}, written by a network")
+        if abc:
+            show(abc, f"{country}: {path.name}")
     return figures
-
-
-def save_tune(tunes, path, country):
-    """Writes the best of some tunes as ABC, and as MIDI by way of `music21`.
-
-    The best has eight bars or more, of which the most are right.
-    """
-    import music21
-
-    found, right = count_bars(tunes).T
-    merit = right / np.maximum(found, 1) + (found >= 8) + right / 1e3
-    for best in np.argsort(-merit):
-        abc = f"X:1\nT: {country}, written by a network\n{tunes[best].strip()}\n"
-        try:
-            tune = music21.converter.parse(abc, format="abc")
-            if not tune.recurse().notes:
-                continue
-            with workshop.replacing(path.with_suffix(".mid")) as new:
-                tune.write("midi", new)
-        except Exception:  # what cannot be played is not the best: the next one
-            continue
-        with workshop.replacing(path) as new:
-            new.write_text(abc, "utf-8")
-        show(abc, f"{country}: {path.name}")
-        break
 
 
 # %% [markdown]
@@ -1099,10 +953,12 @@ def main(argv=None):
         )
     settings = Settings.of(options)
     with shared:
-        if shared.first:
-            workshop.make_writable(options.output)
-        identified = identity(options, corpus)
-        run = workshop.Run(options.output, identified, options.resume, shared)
+        run = workshop.Run.of(
+            options,
+            shared,
+            aside=("write", "condition", "judge"),
+            content="\0".join(sum(corpus.texts.values(), [])).encode(),
+        )
         tell_corpus(corpus)
         generator, history, progress = train(run, settings, corpus)
     if not shared.first:
@@ -1126,10 +982,7 @@ def main(argv=None):
         "units": {
             name: {"unit": u, "correlation": fit} for name, (u, fit) in found.items()
         },
-        "seconds_per_epoch": float(np.mean([row["seconds"] for row in history])),
-        "seed": options.seed,
-        "options": run.options,
-        "versions": workshop.versions(),
+        "seconds_per_epoch": workshop.seconds_per_epoch(history),
     }
     folder = options.output
     draw_curve(progress, bits, settings, folder / "learning_curve.png")
@@ -1142,10 +995,9 @@ def main(argv=None):
         workshop.no_saved_model(folder)
     workshop.write_csv(folder / "history.csv", history)
     workshop.write_csv(folder / "progress.csv", progress)
-    workshop.write_json(folder / "metrics.json", metrics)
+    run.record(metrics)
     run.finish()
     print(f"\nThe model, its figures and the pictures are in {folder}")
-    return 0
 
 
 def tell_corpus(corpus):
@@ -1158,26 +1010,6 @@ def tell_corpus(corpus):
     )
     kind = corpus.kinds[corpus.labels["train"][0]] if corpus.kinds else None
     show(corpus.texts["train"][0][:300], kind)
-
-
-def identity(options, corpus):
-    """All that decides the result of a run."""
-    chosen = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(options).items()
-        if name
-        not in (
-            "output",
-            "resume",
-            "write",
-            "condition",
-            "download",
-            "judge",
-            "distribute",
-        )
-    }
-    content = hashlib.sha256("\0".join(sum(corpus.texts.values(), [])).encode())
-    return {**chosen, "content": content.hexdigest()[:16]}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 import numpy as np
 import tensorflow_datasets as tfds
+import workshop
 from workshop import Mistake
 
 import keras_rnn.datasets  # noqa: F401  registers movie_reviews
@@ -79,10 +80,8 @@ def reviews(seed, longest=200):
     not, and the verdict stands at their end.
     """
     builder = tfds.builder("movie_reviews/imdb")
-    if not builder.is_prepared():
-        print("Preparing movie_reviews, once.")
-        tfds.disable_progress_bar()
-        builder.download_and_prepare()  # from the installed package: no download
+    # From the installed package: nothing is downloaded.
+    workshop.prepare(builder, "movie_reviews", download=True)
     heaps = {}
     for split in ("train", "test"):
         texts, labels = builder.as_dataset(
@@ -163,12 +162,8 @@ MOST = 6_000  # different ones: five in a row must make a number of 63 bits
 
 def own_text(path):
     """The user's own text: nine tenths to learn from, then a twentieth and another."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise Mistake(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Mistake(f"{path} is not a text in UTF-8: {error}") from error
+    with workshop.reading(path) as file:
+        text = file.read()
     if len(text) < SHORTEST:
         raise Mistake(
             f"{path} has {len(text)} characters; at least {SHORTEST} are needed"
