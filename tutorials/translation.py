@@ -34,10 +34,8 @@
 #     python tutorials/translation.py --pairs deu.txt     # sentences, tab-separated
 
 # %%
-import argparse
 import collections
 import dataclasses
-import hashlib
 import textwrap
 import time
 from pathlib import Path
@@ -72,7 +70,7 @@ FEWEST = 30  # pairs that one can learn anything from
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings:
+class Settings(workshop.Settings):
     """What decides the networks, beside what they learn from."""
 
     cell: str
@@ -83,11 +81,6 @@ class Settings:
     seed: int
     vector: int = 32  # size of a character's vector
     rate: float = 3e-3  # the highest learning rate
-
-    @classmethod
-    def of(cls, options):
-        names = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: v for name, v in vars(options).items() if name in names})
 
 
 def read_options(argv):
@@ -110,46 +103,22 @@ def read_options(argv):
     parser.add_argument(
         "--download", action="store_true", help="let that set be downloaded"
     )
-    parser.add_argument(
-        "--most",
-        type=workshop.positive,
-        default=40_000,
-        help="pairs to train on, at most",
-    )
-    parser.add_argument(
-        "--longest",
-        type=workshop.positive,
-        default=60,
-        help="characters of a text; pairs with a longer one are left out",
+    parser.count("--most", 40_000, "pairs to train on, at most")
+    parser.count(
+        "--longest", 60, "characters of a text; pairs with a longer one are left out"
     )
     parser.add_argument("--cell", choices=CELLS, default="elman", help="what remembers")
-    parser.add_argument(
-        "--units", type=workshop.positive, default=128, help="size of the memory"
-    )
-    parser.add_argument(
-        "--bidirectional",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="read each text from its end, too",
-    )
+    parser.count("--units", 128, "size of the memory")
+    parser.switch("--bidirectional", False, "read each text from its end, too")
     parser.add_argument(
         "--attention",
         choices=["none", "dot", "additive"],
         default="dot",
         help="of the second network; with none there is no second one",
     )
-    parser.add_argument(
-        "--epochs", type=workshop.positive, default=12, help="passes over the pairs"
-    )
-    parser.add_argument(
-        "--batch-size", type=workshop.positive, default=128, help="pairs per step"
-    )
-    parser.add_argument(
-        "--beam-width",
-        type=workshop.positive,
-        default=4,
-        help="texts to follow at once",
-    )
+    parser.count("--epochs", 12, "passes over the pairs")
+    parser.count("--batch-size", 128, "pairs per step")
+    parser.count("--beam-width", 4, "texts to follow at once")
     parser.add_argument(
         "--predict", metavar="TEXT", help="only ask the network trained in DIR"
     )
@@ -235,22 +204,17 @@ def columns(pairs):
 def read_pairs(path):
     """The pairs of a file: a list of (source, target)."""
     pairs = []
-    try:
-        with path.open(encoding="utf-8-sig", newline=None) as file:
-            for number, line in enumerate(file, 1):
-                parts = [part.strip() for part in line.rstrip("\n").split("\t")]
-                if len(parts) < 2:
-                    raise Mistake(
-                        f"{path}, line {number}: no tab between source and target"
-                    )
-                for part, what in zip(parts, ("source", "target")):
-                    if not part:
-                        raise Mistake(f"{path}, line {number}: the {what} is empty")
-                pairs.append((parts[0], parts[1]))
-    except OSError as error:
-        raise Mistake(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Mistake(f"{path} is not a text in UTF-8: {error}") from error
+    with workshop.reading(path) as file:
+        for number, line in enumerate(file, 1):
+            parts = [part.strip() for part in line.rstrip("\n").split("\t")]
+            if len(parts) < 2:
+                raise Mistake(
+                    f"{path}, line {number}: no tab between source and target"
+                )
+            for part, what in zip(parts, ("source", "target")):
+                if not part:
+                    raise Mistake(f"{path}, line {number}: the {what} is empty")
+            pairs.append((parts[0], parts[1]))
     return pairs
 
 
@@ -301,13 +265,7 @@ def read_tfds(options):
         raise Mistake(f"--dataset {name}: {reason}") from error
     if not isinstance(builder.info.features, tfds.features.Translation):
         raise Mistake(f"--dataset {name} is no translation set")
-    if not builder.is_prepared():
-        if not options.download:
-            raise Mistake(
-                f"{name} is not in {builder.data_path.parent}: add --download to fetch it"
-            )
-        tfds.disable_progress_bar()
-        builder.download_and_prepare()
+    workshop.prepare(builder, name, options.download)
     heaps = {}
     for split in ("train", "validation", "test"):
         if split not in builder.info.splits:
@@ -405,12 +363,10 @@ def build_network(settings, corpus, attention, steps):
         max_length=max(map(len, targets)),
         unknown=UNKNOWN,
     )
-    rising = max(1, steps // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - rising), warmup_target=settings.rate, warmup_steps=rising
-    )
     network.compile(
-        keras.optimizers.Adam(schedule, clipnorm=1.0),
+        keras.optimizers.Adam(
+            workshop.rise_and_fall(settings.rate, steps), clipnorm=1.0
+        ),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
         metrics=[ExactMatch()],
     )
@@ -739,32 +695,6 @@ def draw_languages(shares, path):
     workshop.save_figure(figure, path)
 
 
-def draw_curves(histories, path):
-    """A picture of loss and exact match, epoch by epoch, of all networks."""
-    figure, both = plt.subplots(1, 2, figsize=(13, 5))
-    for axes, figure_name in zip(both, ("loss", "exact_match")):
-        for (name, rows), colour in zip(
-            histories.items(), (workshop.BLUE, workshop.ORANGE)
-        ):
-            epoch = [row["epoch"] for row in rows]
-            for prefix, style, what in (
-                ("val_", ".-", "validation"),
-                ("", ".:", "training"),
-            ):
-                values = [row[prefix + figure_name] for row in rows]
-                axes.plot(epoch, values, style, color=colour, label=f"{name}, {what}")
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    both[0].set_yscale("log")
-    both[0].set_ylabel("loss (cross-entropy, nats per character)")
-    both[1].set_ylabel("exact match (share of texts)")
-    both[1].set_ylim(0, 1)
-    figure.legend(
-        *both[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
-    )
-    workshop.save_figure(figure, path)
-
-
 # %% [markdown]
 # ## All of it
 #
@@ -785,8 +715,8 @@ def main(argv=None):
     if options.predict is not None:
         return predict(options)
     corpus = load(options)
-    workshop.make_writable(options.output)
-    run = workshop.Run(options.output, identity(options, corpus), options.resume)
+    texts = "\0".join(text for column in corpus.train for text in column)
+    run = workshop.Run.of(options, pairs=texts.encode())
     settings = Settings.of(options)
     tell_corpus(corpus)
 
@@ -811,16 +741,11 @@ def main(argv=None):
     metrics = {"tests": figures, "networks": price, "kept": kept}
     if corpus.languages:
         metrics["exact_match_by_language"] = by_language(corpus, translations)
-    metrics |= {
-        "seed": options.seed,
-        "options": run.options,
-        "versions": workshop.versions(),
-    }
     draw(options.output, corpus, networks, histories, kinds, settings, metrics)
-    write(options, corpus, networks[kept], histories, translations, metrics)
+    write(options, corpus, networks[kept], histories, translations)
+    run.record(metrics)
     run.finish()
     print(f"\nThe model, its figures and the pictures are in {options.output}")
-    return 0
 
 
 def tell_corpus(corpus):
@@ -844,8 +769,8 @@ def tell_price(networks, histories):
         rows = histories[name]
         price[name] = {
             "weights": network.count_params(),
-            "seconds_per_epoch": float(np.mean([row["seconds"] for row in rows])),
-            "best_epoch": min(rows, key=lambda row: row["val_loss"])["epoch"],
+            "seconds_per_epoch": workshop.seconds_per_epoch(rows),
+            "best_epoch": workshop.best_epoch(rows),
         }
         weights, seconds, best = price[name].values()
         print(f"  {name:22}{weights:10,}{seconds:20.2f}{best:13}")
@@ -854,7 +779,14 @@ def tell_price(networks, histories):
 
 def draw(folder, corpus, networks, histories, kinds, settings, metrics):
     """Draws all pictures."""
-    draw_curves(histories, folder / "learning_curves.png")
+    labels = {
+        "loss": "loss (cross-entropy, nats per character)",
+        "exact_match": "exact match (share of texts)",
+    }
+    figure, (losses, matches) = workshop.draw_curves(histories, labels)
+    losses.set_yscale("log")
+    matches.set_ylim(0, 1)
+    workshop.save_figure(figure, folder / "learning_curves.png")
     *_, (kept, network) = networks.items()
     if kinds[kept] is not None:
         shown = [sources[0] for sources, _ in corpus.tests.values()]
@@ -881,8 +813,8 @@ def draw(folder, corpus, networks, histories, kinds, settings, metrics):
         }
 
 
-def write(options, corpus, network, histories, translations, metrics):
-    """Writes the model, for Keras and for TensorFlow, its translations and figures."""
+def write(options, corpus, network, histories, translations):
+    """Writes the model, for Keras and for TensorFlow, and its translations."""
     folder = options.output
     with workshop.replacing(folder / "model.keras") as new:
         network.save(new)
@@ -906,18 +838,11 @@ def write(options, corpus, network, histories, translations, metrics):
             )
         ],
     )
-    workshop.write_json(folder / "metrics.json", metrics)
 
 
 def predict(options):
     """Prints what the network trained in the folder makes of a text."""
-    path = options.output / "model.keras"
-    if not path.is_file():
-        raise Mistake(f"--predict: there is no trained network in {options.output}")
-    try:
-        network = keras.saving.load_model(path)
-    except (OSError, ValueError) as error:
-        raise Mistake(f"--predict: {path} cannot be loaded: {error}") from error
+    network = workshop.trained(options.output, "--predict")
     text = options.predict
     strange = sorted(set(text) - set(network.source_vocabulary))
     if strange:
@@ -925,17 +850,6 @@ def predict(options):
     translation = network.translate(text, options.beam_width)
     (log_probability,) = network.log_probability([text], [translation])
     print(f"{translation}    (probability {np.exp(log_probability):.3f})")
-
-
-def identity(options, corpus):
-    """All that decides the result of a run."""
-    chosen = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(options).items()
-        if name not in ("output", "resume", "predict", "download")
-    }
-    texts = "\0".join(text for column in corpus.train for text in column)
-    return {**chosen, "pairs": hashlib.sha256(texts.encode()).hexdigest()[:16]}
 
 
 if __name__ == "__main__":
