@@ -246,7 +246,9 @@ class RNN(keras.layers.RNN):
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if not self.uses_fast_pass:
-            if mask is None or self.unroll or keras.backend.backend() != "jax":
+            if mask is None or keras.backend.backend() != "jax":
+                return super().inner_loop(sequences, initial_state, mask, training)
+            if self.unroll and not self.zero_output_for_mask:
                 return super().inner_loop(sequences, initial_state, mask, training)
             return self._masked_loop(sequences, initial_state, mask, training)
         if self.go_backwards:
@@ -276,7 +278,10 @@ class RNN(keras.layers.RNN):
         return last_output, outputs, last_states[0] if len(cells) == 1 else last_states
 
     def _masked_loop(self, sequences, initial_state, mask, training):
-        """In place of Keras's loop on JAX, which takes the state of a step for its y_t."""
+        """In place of Keras's loop on JAX, which takes the state of a step for its y_t.
+
+        Unrolled, it is right but for `zero_output_for_mask`, which it does not know.
+        """
         if self.go_backwards:
             sequences, mask = ops.flip(sequences, axis=1), ops.flip(mask, axis=1)
         takes_training = "training" in inspect.signature(self.cell.call).parameters
