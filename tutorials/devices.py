@@ -40,9 +40,10 @@ ADDRESSES, PROCESSES, PROCESS = VARIABLES = (
     "KERAS_DISTRIBUTION_NUM_PROCESSES",
     "KERAS_DISTRIBUTION_PROCESS_ID",
 )
-# How long the processes wait for each other at the start, and for a sign of life of one
-# that hangs, in seconds. One that was killed is missed at once: its connections close.
-START, PATIENCE = 120, 60
+# How long the processes wait for each other, in seconds: at the start; for a sign of life
+# of one that is stopped, or cut off; for one that lives and does not come to take part. One
+# that was killed is missed at once: its connections close.
+START, PATIENCE, SLOW = 120, 60, 300
 AGAIN = "once all processes have ended, start them all again with --resume"
 
 
@@ -251,6 +252,9 @@ class Processes(OneMachine):
 
         print(f"This is {self.name}: it waits for the others at {self.address}.")
         sys.stdout.flush()
+        # XLA's own patience is half an hour. What the user has set comes last, and counts.
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"--xla_cpu_collective_timeout_seconds={SLOW} {flags}"
         lost = f"error: {self.name} was killed, or has lost another one: {AGAIN}"
         self.witness = subprocess.Popen(
             [sys.executable, "-S", "-c", WITNESS, lost],

@@ -10,6 +10,7 @@ are paid for once, and each process is one of its own all the same: JAX starts i
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -82,6 +83,8 @@ def main(argv=None):
     devices.add_option(parser)
     options = parser.parse(argv, {})
     devices.PATIENCE = options.patience
+    devices.SLOW = min(devices.SLOW, 2 * options.patience)
+    signal.signal(signal.SIGUSR1, lambda *_: time.sleep(1_000))  # it lives, and hangs
     # On TensorFlow each device draws its own dropout, and clips its own part of the
     # gradient.
     alone = keras.backend.backend() == "tensorflow"
