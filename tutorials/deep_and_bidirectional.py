@@ -51,7 +51,7 @@ QUICK = {"depth": 1, "units": 4, "epochs": 2}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings:
+class Settings(workshop.Settings):
     """What decides the results."""
 
     cell: str
@@ -65,6 +65,8 @@ class Settings:
     batch_size: int = 32
     rate: float = 5e-3
 
+    small = {"tasks": ("slow and fast",), "timesteps": 10, "batches": 5}
+
 
 def read_options(argv):
     """The options of the command line."""
@@ -73,27 +75,10 @@ def read_options(argv):
         Path("output/deep_and_bidirectional"),
     )
     parser.add_argument("--cell", choices=CELLS, default="elman", help="what remembers")
-    parser.add_argument(
-        "--depth", type=workshop.positive, default=4, help="of the deepest network"
-    )
-    parser.add_argument(
-        "--units",
-        type=workshop.positive,
-        default=12,
-        help="in each level and direction",
-    )
-    parser.add_argument(
-        "--epochs", type=workshop.positive, default=6, help="of 50 batches"
-    )
+    parser.count("--depth", 4, "of the deepest network")
+    parser.count("--units", 12, "in each level and direction")
+    parser.count("--epochs", 6, "of 50 batches")
     return parser.parse(argv, QUICK)
-
-
-def settings_of(options):
-    """The settings that the options ask for."""
-    names = ("cell", "depth", "units", "epochs", "seed")
-    small = {"tasks": ("slow and fast",), "timesteps": 10, "batches": 5}
-    small = small if options.quick else {}
-    return Settings(**{name: getattr(options, name) for name in names}, **small)
 
 
 # %% [markdown]
@@ -425,7 +410,7 @@ def main(argv=None):
     """Builds, trains, tells and draws. Returns the exit code."""
     options = read_options(argv)
     workshop.need_tensorflow("This tutorial")
-    settings = settings_of(options)
+    settings = Settings.of(options)
     if "digits" in settings.tasks:  # is scikit-learn there?
         memory_tasks.digits("row", np.random.default_rng(0))
     workshop.make_writable(options.output)
@@ -448,16 +433,13 @@ def main(argv=None):
     output = options.output
     draw_ablation(results, settings, output / "ablation.png")
     draw_learning(results, output / "learning.png")
-    workshop.write_json(
-        output / "metrics.json",
+    run.record(
         {
-            "options": chosen,
             "stacks_differ_by": differences,
             "last_input_moves": moves,
             "ceiling_of_one_direction": CEILING,
             "results": results,
-            "versions": workshop.versions(),
-        },
+        }
     )
     run.finish()
     print(f"\nThe pictures and the numbers are in {output}.")

@@ -149,6 +149,10 @@ class Progress(keras.callbacks.Callback):
         self.measure, self.solved = measure, solved
         self.values = []
 
+    def on_train_begin(self, logs=None):
+        if self.model.built:  # a step that makes variables is traced twice (Keras 3.15)
+            self.model.optimizer.build(self.model.trainable_variables)
+
     def on_epoch_end(self, epoch, logs=None):
         value = self.measure(self.model)
         self.values.append(value)

@@ -64,15 +64,9 @@ def read_options(argv):
         Path("output/video_classification"),
     )
     parser.add_argument("--cell", choices=CELLS, default="elman", help="what remembers")
-    parser.add_argument(
-        "--units", type=workshop.positive, default=64, help="size of the memory"
-    )
-    parser.add_argument(
-        "--epochs", type=workshop.positive, default=16, help="passes over the digits"
-    )
-    parser.add_argument(
-        "--batch-size", type=workshop.positive, default=64, help="films per step"
-    )
+    parser.count("--units", 64, "size of the memory")
+    parser.count("--epochs", 16, "passes over the digits")
+    parser.count("--batch-size", 64, "films per step")
     return parser.parse(argv, QUICK)
 
 
@@ -464,9 +458,7 @@ def write_gif(path, images, random, side=4, scale=6):
 @workshop.tells_mistakes
 def main(argv=None):
     options = read_options(argv)
-    workshop.make_writable(options.output)
-    chosen = {k: v for k, v in vars(options).items() if k not in ("output", "resume")}
-    run = workshop.Run(options.output, chosen, options.resume)
+    run = workshop.Run.of(options)
     heaps = load_heaps(options.seed, options.quick)
     sizes = [len(labels) for _, labels in heaps]
     print("{} digits to train on, {} to choose the epoch, {} to test.".format(*sizes))
@@ -496,8 +488,7 @@ def main(argv=None):
     with workshop.replacing(folder / "model.keras") as new:
         network.save(new)
     workshop.write_csv(folder / "history.csv", histories["recurrent"])
-    workshop.write_json(
-        folder / "metrics.json",
+    run.record(
         {
             "test_accuracy": accuracy["recurrent"],
             "baselines": {
@@ -508,17 +499,13 @@ def main(argv=None):
             "direction_in_other_orders": ways,
             "accuracy_by_frames": courses,
             "seconds_per_epoch": {
-                name: float(np.mean([row["seconds"] for row in rows]))
+                name: workshop.seconds_per_epoch(rows)
                 for name, rows in histories.items()
             },
-            "seed": options.seed,
-            "options": chosen,
-            "versions": workshop.versions(),
-        },
+        }
     )
     run.finish()
     print(f"\nThe network, its figures and the pictures are in {folder}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def random():
 
 def quick_settings(**options):
     arguments = [text for name, v in options.items() for text in (f"--{name}", str(v))]
-    return tutorial.settings_of(tutorial.read_options(["--quick", *arguments]))
+    return tutorial.Settings.of(tutorial.read_options(["--quick", *arguments]))
 
 
 @pytest.fixture(scope="module")

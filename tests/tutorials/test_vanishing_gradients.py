@@ -137,7 +137,7 @@ def test_resume_takes_what_is_finished(tmp_path, monkeypatch, capsys):
     arguments = [*ARGUMENTS, "--output", str(tmp_path)]
     with pytest.raises(KeyboardInterrupt):
         tutorial.main(arguments)
-    settings = tutorial.settings_of(tutorial.read_options(arguments))
+    settings = tutorial.Settings.of(tutorial.read_options(arguments))
     run = workshop.Run(tmp_path, vars(settings), resume=True)
     monkeypatch.setattr(tutorial, "run_one", lambda task, *a, **k: {"task": task})
     first, *others = tutorial.train_all(run, settings)
