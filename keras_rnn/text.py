@@ -1,6 +1,9 @@
 """Text into words, for networks that read it: TensorFlow's own, as strings are.
 
 A model that takes raw strings carries this in its `keras.layers.TextVectorization`.
+
+With Keras on JAX or PyTorch the layer by itself reads strings, `reader(texts)`, but no
+model with the layer in it does: give the model the numbers.
 """
 
 import keras
