@@ -1,5 +1,11 @@
 """What the tutorials share: batches by length, steps of any number, resuming."""
 
+import argparse
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -79,21 +85,93 @@ def test_a_training_goes_on_as_it_would_have(tmp_path, monkeypatch):
         keras.utils.set_random_seed(1)
         layers = [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
         model = keras.Sequential(layers)
-        model.compile("adam", "mse")
+        rate = workshop.rise_and_fall(1e-2, 3 * len(Same()))
+        model.compile(keras.optimizers.Adam(rate), "mse")
         return model
 
     def train(folder, resume=False):
         folder.mkdir(exist_ok=True)
         run = workshop.Run(folder, {"seed": 1}, resume)
         model, history = run.train("net", build, Same(), Same()[0], epochs=3)
-        return model.get_weights(), [(row["loss"], row["val_loss"]) for row in history]
+        return model, [(row["loss"], row["val_loss"]) for row in history]
 
-    weights, losses = train(tmp_path / "whole")
+    whole, losses = train(tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         break_off_after_one_epoch(patch)
         train(tmp_path / "broken")
-    others, again = train(tmp_path / "broken", resume=True)
+    resumed, again = train(tmp_path / "broken", resume=True)
     assert len(again) == 3
     np.testing.assert_allclose(again, losses, rtol=1e-6)
-    for a, b in zip(weights, others):
-        np.testing.assert_allclose(a, b, rtol=1e-6)
+    finished, once_more = train(tmp_path / "broken", resume=True)  # nothing is left
+    assert once_more == again
+    for model in (resumed, finished):
+        assert int(model.optimizer.iterations) == int(whole.optimizer.iterations) > 0
+        for a, b in zip(whole.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+        pairs = zip(whole.optimizer.variables, model.optimizer.variables, strict=True)
+        for a, b in pairs:
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_the_optimizer_is_there_before_the_first_step(tmp_path):
+    """So that TensorFlow traces the step once."""
+    traced = []
+
+    class Traced(keras.Sequential):
+        def train_step(self, data):
+            traced.append(data)
+            return super().train_step(data)
+
+    def build():
+        model = Traced([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        return model
+
+    class Zeros(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return np.zeros((8, 4)), np.zeros((8, 1))
+
+    run = workshop.Run(tmp_path, {"seed": 1}, resume=False)
+    run.train("net", build, Zeros(), Zeros()[0], epochs=1)
+    assert len(traced) == 1
+
+
+def test_what_decides_a_run(tmp_path):
+    """The options, paths as strings, and a digest of the data; not where and how."""
+    parser = workshop.Options("", tmp_path)
+    parser.add_argument("--files", type=Path, nargs=2)
+    parser.add_argument("--predict")
+    parser.add_argument("--write")
+    parser.count("--units", 3, "")
+    parser.switch("--carry", True, "")
+    options = parser.parse(["--files", "a/b", "c", "--no-carry"], {})
+    run = workshop.Run.of(options, aside=("write",), texts=b"abc")
+    assert run.options == {
+        "files": ["a/b", "c"],
+        "units": 3,
+        "carry": False,
+        "seed": 1,
+        "quick": False,
+        "texts": hashlib.sha256(b"abc").hexdigest()[:16],
+    }
+    run.record({"accuracy": 0.5})
+    metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert metrics["accuracy"] == 0.5 and metrics["seed"] == 1
+    assert metrics["options"] == run.options
+
+
+def test_settings_of_options():
+    @dataclasses.dataclass(kw_only=True)
+    class Settings(workshop.Settings):
+        units: int
+        vector: int = 64
+
+        small = {"vector": 8}
+
+    given = {"units": 3, "output": "there"}
+    for quick, vector in ((False, 64), (True, 8)):
+        found = Settings.of(argparse.Namespace(quick=quick, **given))
+        assert dataclasses.asdict(found) == {"units": 3, "vector": vector}
