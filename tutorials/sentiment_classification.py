@@ -38,11 +38,9 @@
 #     python tutorials/sentiment_classification.py --predict "not bad at all"
 
 # %%
-import argparse
 import csv
 import dataclasses
 import functools
-import hashlib
 import textwrap
 from pathlib import Path
 
@@ -78,7 +76,7 @@ QUICK = {"units": 8, "epochs": 2}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings:
+class Settings(workshop.Settings):
     """What decides the networks, beside what they learn from."""
 
     cell: str
@@ -93,12 +91,7 @@ class Settings:
     vector: int = 64  # size of a word's vector
     average_epochs: int = 10
 
-    @classmethod
-    def of(cls, options):
-        names = {field.name for field in dataclasses.fields(cls)}
-        chosen = {name: v for name, v in vars(options).items() if name in names}
-        small = {"words": 2_000, "length": 100, "vector": 8, "average_epochs": 2}
-        return cls(**chosen, **(small if options.quick else {}))
+    small = {"words": 2_000, "length": 100, "vector": 8, "average_epochs": 2}
 
 
 def read_options(argv):
@@ -121,24 +114,11 @@ def read_options(argv):
         help="your own reviews instead: columns text and label (0 or 1, neg or pos)",
     )
     parser.add_argument("--cell", choices=CELLS, default="elman", help="what remembers")
-    parser.add_argument(
-        "--units", type=workshop.positive, default=16, help="size of the memory"
-    )
-    parser.add_argument(
-        "--layers", type=workshop.positive, default=1, help="recurrent layers"
-    )
-    parser.add_argument(
-        "--bidirectional",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="read each review from its end, too",
-    )
-    parser.add_argument(
-        "--epochs", type=workshop.positive, default=3, help="passes over the reviews"
-    )
-    parser.add_argument(
-        "--batch-size", type=workshop.positive, default=64, help="reviews per step"
-    )
+    parser.count("--units", 16, "size of the memory")
+    parser.count("--layers", 1, "recurrent layers")
+    parser.switch("--bidirectional", True, "read each review from its end, too")
+    parser.count("--epochs", 3, "passes over the reviews")
+    parser.count("--batch-size", 64, "reviews per step")
     parser.add_argument(
         "--predict", metavar="TEXT", help="only ask the network trained in DIR"
     )
@@ -192,14 +172,7 @@ def divide(texts, labels, part, seed):
 def read_tfds(name, download):
     """The training and the test reviews of a data set of TensorFlow Datasets."""
     builder = tfds.builder(name)
-    if not builder.is_prepared():
-        if builder.name != "movie_reviews" and not download:
-            raise Mistake(
-                f"{name} is not in {builder.data_path.parent}: add --download to fetch it"
-            )
-        print(f"Preparing {name}, once.")
-        tfds.disable_progress_bar()
-        builder.download_and_prepare()
+    workshop.prepare(builder, name, download or builder.name == "movie_reviews")
     reviews = []
     for split in ("train", "test"):
         texts, labels = builder.as_dataset(
@@ -223,25 +196,20 @@ def read_csv(path, seed):
     """The training and the test reviews of the user's own table."""
     texts, labels = [], []
     csv.field_size_limit(2**31 - 1)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            for column in ("text", "label"):
-                if column not in (table.fieldnames or []):
-                    raise Mistake(f"{path}: there is no column {column!r}")
-            for row in table:
-                where = f"{path}, line {table.line_num}"
-                text, label = row["text"] or "", (row["label"] or "").strip()
-                if not text.strip():
-                    raise Mistake(f"{where}: the text is empty")
-                if label.lower() not in LABELS:
-                    raise Mistake(f"{where}: the label is {label!r}, not 0 or 1")
-                texts.append(text)
-                labels.append(LABELS[label.lower()])
-    except OSError as error:
-        raise Mistake(f"cannot read {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Mistake(f"{path} is not a CSV file in UTF-8: {error}") from error
+    with workshop.reading(path, "CSV file", newline="") as file:
+        table = csv.DictReader(file)
+        for column in ("text", "label"):
+            if column not in (table.fieldnames or []):
+                raise Mistake(f"{path}: there is no column {column!r}")
+        for row in table:
+            where = f"{path}, line {table.line_num}"
+            text, label = row["text"] or "", (row["label"] or "").strip()
+            if not text.strip():
+                raise Mistake(f"{where}: the text is empty")
+            if label.lower() not in LABELS:
+                raise Mistake(f"{where}: the label is {label!r}, not 0 or 1")
+            texts.append(text)
+            labels.append(LABELS[label.lower()])
     labels = np.array(labels, "float32")
     for label in (0, 1):
         if np.sum(labels == label) < FEWEST:
@@ -371,12 +339,10 @@ def judge(mean):
 
 def compiled(network, rate, epsilon, steps):
     """The network, ready to train: the learning rate rises shortly, then falls to 0."""
-    rising = max(1, steps // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - rising), warmup_target=rate, warmup_steps=rising
-    )
     network.compile(
-        keras.optimizers.Adam(schedule, epsilon=epsilon, clipnorm=1.0),
+        keras.optimizers.Adam(
+            workshop.rise_and_fall(rate, steps), epsilon=epsilon, clipnorm=1.0
+        ),
         "binary_crossentropy",
         weighted_metrics=["accuracy"],
     )
@@ -458,24 +424,11 @@ def weigh(settings, sequences):
 
 
 # %% [markdown]
-# The shapes, from a batch of two reviews to their two probabilities:
-
-
-# %%
-def tell_shapes(settings, words):
-    """Prints what comes out of each layer, for the first two reviews."""
-    network = build_network(settings, 1)
-    steps = keras.Model(network.input, [layer.output for layer in network.layers])
-    print("\nShapes, for two reviews")
-    for layer, output in zip(network.layers, steps(words[:2])):
-        print(f"  {type(layer).__name__:24} {tuple(output.shape)}")
-
-
-# %% [markdown]
 # ## Training
 #
 # Both networks learn by the same rules: cross-entropy, Adam, a learning rate that falls
-# to zero, and in the end the weights of the epoch with the least validation loss.
+# to zero, and in the end the weights of the epoch with the least validation loss. First
+# the script prints the shapes, from a batch of two reviews to their two probabilities.
 #
 # The state is saved after each epoch (the weights, the optimizer's memory, the best
 # weights so far, the figures), so that `--resume` can go on after an interruption. The
@@ -547,13 +500,7 @@ def opinions(model, texts, batch_size=100):
 
 def predict(folder, text):
     """Prints what the network trained in the folder thinks of a text."""
-    path = folder / "model.keras"
-    if not path.is_file():
-        raise Mistake(f"--predict: there is no trained network in {folder}")
-    try:
-        model = keras.saving.load_model(path)
-    except (OSError, ValueError) as error:
-        raise Mistake(f"--predict: {path} cannot be loaded: {error}") from error
+    model = workshop.trained(folder, "--predict")
     (positive,) = opinions(model, [text])
     print(
         f"P(positive) = {positive:.3f}: {'positive' if positive > 0.5 else 'negative'}"
@@ -756,29 +703,6 @@ def tell_wrong(texts, labels, probabilities, count=3):
         print(textwrap.fill(short, 86, initial_indent="    ", subsequent_indent="    "))
 
 
-def draw_curves(histories, path):
-    """A picture of loss and accuracy, epoch by epoch, of both networks."""
-    figure, both = plt.subplots(1, 2, figsize=(13, 5))
-    colours = [workshop.BLUE, workshop.ORANGE]
-    for axes, figure_name in zip(both, ("loss", "accuracy")):
-        for (name, rows), colour in zip(histories.items(), colours):
-            epoch = [row["epoch"] for row in rows]
-            for prefix, style, what in (
-                ("val_", "o-", "validation"),
-                ("", "o:", "training"),
-            ):
-                values = [row[prefix + figure_name] for row in rows]
-                axes.plot(epoch, values, style, color=colour, label=f"{name}, {what}")
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    both[0].set_ylabel("loss (cross-entropy, nats)")
-    both[1].set_ylabel("accuracy (share of reviews)")
-    figure.legend(
-        *both[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
-    )
-    workshop.save_figure(figure, path)
-
-
 # %% [markdown]
 # ## All of it
 #
@@ -798,10 +722,9 @@ def main(argv=None):
     train_set, validation, test = load_reviews(options)
     settings = Settings.of(options)
     with shared:
-        if shared.first:
-            workshop.make_writable(options.output)
-        identified = identity(options, train_set)
-        run = workshop.Run(options.output, identified, options.resume, shared)
+        texts, labels = train_set
+        content = labels.tobytes() + "\0".join(texts).encode()
+        run = workshop.Run.of(options, shared, reviews=content)
         keras.utils.set_random_seed(options.seed)
         print(
             f"{len(train_set[0]):,} reviews to train on, {len(validation[0]):,} to "
@@ -811,7 +734,8 @@ def main(argv=None):
         reviews = [
             (read(reader, texts), labels) for texts, labels in (train_set, validation)
         ]
-        tell_shapes(settings, reviews[0][0])
+        sketch, two = build_network(settings, 1), reviews[0][0][:2]
+        workshop.tell_shapes(sketch, two, "Shapes, for two reviews")
 
         print("\nThe yardstick: the mean of embeddings", flush=True)
         average, average_history = train(
@@ -839,28 +763,31 @@ def main(argv=None):
     tell_wrong(texts, labels, probabilities[f"{settings.cell} network"])
 
     histories = {settings.cell: history, "mean of embeddings": average_history}
-    metrics = {
-        "test_accuracy": accuracy[f"{settings.cell} network"],
-        "baselines": {
-            "commonest label": accuracy["always the commonest"],
-            "mean of embeddings": accuracy["mean of embeddings"],
-        },
-        "best_epoch": min(history, key=lambda row: row["val_loss"])["epoch"],
-        "seconds_per_epoch": float(np.mean([row["seconds"] for row in history])),
-        "seed": options.seed,
-        "options": run.options,
-        "versions": workshop.versions(),
-    }
     draw(options.output, test, model, average, network, settings, histories)
-    write(options.output, model, history, metrics)
+    write(options.output, model, history)
+    run.record(
+        {
+            "test_accuracy": accuracy[f"{settings.cell} network"],
+            "baselines": {
+                "commonest label": accuracy["always the commonest"],
+                "mean of embeddings": accuracy["mean of embeddings"],
+            },
+            "best_epoch": workshop.best_epoch(history),
+            "seconds_per_epoch": workshop.seconds_per_epoch(history),
+        }
+    )
     run.finish()
     print(f"\nThe model, its figures and the pictures are in {options.output}")
-    return 0
 
 
 def draw(folder, test, model, average, network, settings, histories):
     """Draws all pictures."""
-    draw_curves(histories, folder / "learning_curves.png")
+    labels = {
+        "loss": "loss (cross-entropy, nats)",
+        "accuracy": "accuracy (share of reviews)",
+    }
+    figure, _ = workshop.draw_curves(histories, labels)
+    workshop.save_figure(figure, folder / "learning_curves.png")
     turning = choose_turning(*test, model)
     if turning:
         draw_opinions(turning, model, average, folder / "opinions.png")
@@ -871,8 +798,8 @@ def draw(folder, test, model, average, network, settings, histories):
         draw_first_state(before, after, folder / "initial_state.png")
 
 
-def write(folder, model, history, metrics):
-    """Writes the model, for Keras and for TensorFlow, and its figures."""
+def write(folder, model, history):
+    """Writes the model, for Keras and for TensorFlow, and how it learned."""
     with workshop.replacing(folder / "model.keras") as new:
         model.save(new)
     if keras.backend.backend() == "tensorflow":
@@ -881,19 +808,6 @@ def write(folder, model, history, metrics):
     else:
         workshop.no_saved_model(folder)
     workshop.write_csv(folder / "history.csv", history)
-    workshop.write_json(folder / "metrics.json", metrics)
-
-
-def identity(options, train_set):
-    """All that decides the result of a run."""
-    chosen = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(options).items()
-        if name not in ("output", "resume", "predict", "download", "distribute")
-    }
-    texts, labels = train_set
-    content = hashlib.sha256(labels.tobytes() + "\0".join(texts).encode()).hexdigest()
-    return {**chosen, "reviews": content[:16]}
 
 
 if __name__ == "__main__":
