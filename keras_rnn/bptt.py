@@ -183,10 +183,11 @@ class Pass:
             `(batch, timesteps, gates)`.
         """
         cell, count = self.cell, len(d_last)
-        sequences = sequence, d_sequence, saved, masks
+        groups = [sequence], d_sequence, saved, masks
 
         def step(d_states, slices):
-            h, d_h, saved, masks = tree.pack_sequence_as(sequences, slices)
+            slices = iter(slices)
+            (h,), d_h, saved, masks = ([next(slices) for _ in g] for g in groups)
             d_states = [sum(d_h, d_states[0]), *d_states[1:]]
             d_kept = [None] * count
             for mask in masks:
@@ -204,7 +205,7 @@ class Pass:
         return scan(
             step,
             d_last,
-            tree.flatten(sequences),
+            [tensor for group in groups for tensor in group],
             [transposed.shape[0]] * cell.delta_count,
             reverse=True,
             **how,
