@@ -137,13 +137,13 @@ def lengths_table(entry):
             f"{way}, {epoch} epoch",
             *[
                 f"{statistics.median(entry[way][n][epoch]):.2f} s"
-                for n in ("ours", "keras")
+                for n in ("ours", "graph", "keras")
             ],
         ]
         for way in ("one dataset", "ten fits")
         for epoch in ("first", "later")
     ]
-    return table(["", "ours", KERAS_NAMES[entry["cell"]]], rows)
+    return table(["", "ours", "ours, graph", KERAS_NAMES[entry["cell"]]], rows)
 
 
 def memory_table(entries):

@@ -28,7 +28,8 @@ Run it on a quiet machine. What is measured (see `peers.py` for what the peers c
 - **lengths**: the same model, new in each round, on ten lengths, one batch of each in
   an epoch: from a dataset with an unknown number of steps ("one dataset"), and in ten
   calls of `fit` with arrays ("ten fits"). The first epoch, with all that is traced and
-  compiled in it, and the median of the later ones.
+  compiled in it, and the median of the later ones; "graph" is ours, kept from compiling
+  anything.
 - **memory**: the peak of resident memory during two training steps, less what was
   resident before them, in a fresh process for each peer and number of steps. That
   process has made training steps on a short sequence before: what a framework loads
@@ -229,6 +230,21 @@ def measure_fit(cell, sizes, rounds):
     return results
 
 
+@contextlib.contextmanager
+def graphs_only():
+    """What our layers trace in here takes the loops of graphs, whatever its sizes."""
+    from keras_rnn import bptt
+
+    usual = bptt.choose
+    bptt.choose = lambda loop, kept, training, *sizes: usual(
+        loop, kept, training, timesteps=None, batch_size=None
+    )
+    try:
+        yield
+    finally:
+        bptt.choose = usual
+
+
 def measure_lengths(cell, sizes):
     """Seconds of the first and of a later epoch over ten lengths."""
     import tensorflow as tf
@@ -253,17 +269,18 @@ def measure_lengths(cell, sizes):
         "ten fits": ten_fits,
     }
     results = {
-        way: {name: {"first": [], "later": []} for name in ("ours", "keras")}
+        way: {name: {"first": [], "later": []} for name in ("ours", "graph", "keras")}
         for way in ways
     }
     for _ in range(sizes["length_rounds"]):
         for way, epoch in ways.items():
             for name, found in results[way].items():
-                model = model_of(name, cell, shape)
-                first, *later = [
-                    timed(lambda model=model, epoch=epoch: epoch(model))
-                    for _ in range(sizes["length_epochs"])
-                ]
+                model = model_of("ours" if name == "graph" else name, cell, shape)
+                with graphs_only() if name == "graph" else contextlib.nullcontext():
+                    first, *later = [
+                        timed(lambda model=model, epoch=epoch: epoch(model))
+                        for _ in range(sizes["length_epochs"])
+                    ]
                 found["first"].append(first)
                 found["later"].append(statistics.median(later))
     return results
