@@ -121,10 +121,15 @@ class Workers:
         print(json.dumps(question), file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline())
 
-    def start(self, runs, output, environment):
+    def start(self, runs, output, environment, module="__main__"):
         """Starts a process: its number."""
         pid = self._ask(
-            {"runs": runs, "output": str(output), "environment": environment}
+            {
+                "module": module,
+                "runs": runs,
+                "output": str(output),
+                "environment": environment,
+            }
         )
         self.running.add(pid)
         return pid
@@ -151,20 +156,21 @@ class Job:
     Args:
         workers: `Workers`.
         folder: For the results.
-        *arguments: Of `worker.py`.
-        what: A string for each process.
+        *arguments: For all processes.
+        each: Arguments for each process.
+        module: Whose `main` they run.
     """
 
-    def __init__(self, workers, folder, *arguments, what=("a", "a")):
+    def __init__(self, workers, folder, *arguments, each=((), ()), module="__main__"):
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{found.getsockname()[1]}"
         self.workers, self.pids, self.codes, self.outputs = workers, [], {}, []
-        for i, each in enumerate(what):
+        for i, own in enumerate(each):
             output = folder.with_name(f"{folder.name}.{time.monotonic_ns()}.{i}.txt")
-            values = dict(zip(devices.VARIABLES, (address, str(len(what)), str(i))))
-            run = ["--distribute", "--output", str(folder), "--what", each, *arguments]
-            self.pids.append(workers.start([run], output, values))
+            values = dict(zip(devices.VARIABLES, (address, str(len(each)), str(i))))
+            run = ["--distribute", "--output", str(folder), *arguments, *own]
+            self.pids.append(workers.start([run], output, values, module))
             self.outputs.append(output)
 
     def printed(self, i):
@@ -344,8 +350,24 @@ def test_killed_stopped_and_resumed(workers, trained, tmp_path):
 
 
 @needs_jax
+def test_a_tutorial_in_two_processes(workers, tmp_path):
+    """Each carries the states of its own rows; the first one alone tells and writes."""
+    folder, short = tmp_path / "written", ["--quick", "--epochs", "1"]
+    job = Job(workers, folder, *short, module="character_generation")
+    (code, printed), (other_code, other_printed) = job.wait(0), job.wait(1)
+    assert (code, other_code) == (0, 0), printed + other_printed
+    assert "Bits per character" in printed
+    assert "Bits per character" not in other_printed
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    bits = metrics["test_bits_per_character"]
+    assert 2 < bits["network"] < 6  # of log2(96) = 6.6: it has learned something
+    assert (folder / "model.keras").is_file()
+    assert not (folder / "unfinished").exists()
+
+
+@needs_jax
 def test_processes_that_are_not_alike(workers, tmp_path):
-    job = Job(workers, tmp_path / "job", what=["a", "b"])
+    job = Job(workers, tmp_path / "job", each=[(), ["--what", "b"]])
     for i in range(2):
         code, printed = job.wait(i)
         assert code == 2

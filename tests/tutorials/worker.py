@@ -2,12 +2,14 @@
 
     python worker.py
 
-imports everything, and then forks: a line of JSON on stdin names the arguments, the
-environment and the file for the output of a new process, whose number it prints. The
+imports everything, and then forks: a line of JSON on stdin names the module whose `main` a
+new process is to run (`__main__` is this one), its arguments, its environment and the file
+for its output. The number of the process is printed. The
 number of a process in a line asks for its exit code, `null` while it runs. So the imports
 are paid for once, and each process is one of its own all the same: JAX starts in it.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -144,5 +146,6 @@ if __name__ == "__main__":
         (cpu,) = tf.config.list_physical_devices("CPU")
         half = tf.config.LogicalDeviceConfiguration()
         tf.config.set_logical_device_configuration(cpu, [half, half])
-    codes = [main(arguments) for arguments in order["runs"]]
+    module = importlib.import_module(order["module"])
+    codes = [module.main(arguments) for arguments in order["runs"]]
     sys.exit(max(codes))
