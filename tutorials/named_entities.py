@@ -794,7 +794,7 @@ def main(argv=None):
     workshop.save_figure(draw_lines(lines, colours), folder / "tagged.png")
     labels = {
         "loss": "loss (cross-entropy per word, nats)",
-        "word_accuracy": "accuracy (share of words with the right tag)",
+        "word_accuracy": "accuracy (share of words tagged right)",
     }
     curves, _ = workshop.draw_curves(
         {settings.cell: history}, labels, training="training, words hidden"

@@ -59,6 +59,12 @@ def generator(finished):
     return keras.saving.load_model(finished[0] / "model.keras")
 
 
+@pytest.fixture(scope="session")
+def reviews():
+    """The part of the reviews that a small run reads."""
+    return corpora.load("reviews", 1).part(**tutorial.QUICK_PART)
+
+
 # ------------------------------------------------------------------------ a small run
 
 
@@ -91,11 +97,10 @@ def test_the_network_beats_the_unigram_even_when_small(finished):
     assert bits["network"] < bits["unigram"]
 
 
-def test_metrics_are_those_of_the_saved_model(finished, generator):
+def test_metrics_are_those_of_the_saved_model(finished, generator, reviews):
     folder, _ = finished
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-    corpus = corpora.load("reviews", 1).part(**tutorial.QUICK_PART)
-    bits = tutorial.bits_per_character(generator, corpus, "test")
+    bits = tutorial.bits_per_character(generator, reviews, "test")
     measured = metrics["test_bits_per_character"]["network"]
     assert bits == pytest.approx(measured, abs=1e-5)
 
@@ -160,7 +165,7 @@ def test_write_refuses(options, says, finished, capsys):
     refused(tutorial.main, arguments, says, folder, capsys)
 
 
-def test_judge(finished, generator, tmp_path):
+def test_judge(generator, reviews, tmp_path):
     """A judge who likes what has an "e", and so is right as often as one can count."""
 
     class Judge(tf.Module):
@@ -177,14 +182,13 @@ def test_judge(finished, generator, tmp_path):
         stub, str(tmp_path / "saved_model"), {"serving_default": stub.opinion}
     )
     options = tutorial.read_options(["--length", "40", "--judge", str(tmp_path)])
-    corpus = corpora.load("reviews", 1).part(**tutorial.QUICK_PART)
-    found = tutorial.judge(generator, corpus, options, count=5)
+    found = tutorial.judge(generator, reviews, options, count=5)
     right = 0
     for kind in ("negative", "positive"):
-        for text in tutorial.write(generator, corpus, kind, 5, 40, 0.7):
+        for text in tutorial.write(generator, reviews, kind, 5, 40, 0.7):
             right += ("e" in text) == (kind == "positive")
     assert found["written"] == right / 10
-    people = zip(corpus.texts["test"], corpus.labels["test"])
+    people = zip(reviews.texts["test"], reviews.labels["test"])
     assert found["people's"] == np.mean(
         [("e" in text) == label for text, label in people]
     )
