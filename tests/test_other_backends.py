@@ -1,8 +1,8 @@
 """The tests that need no TensorFlow, run on JAX and on PyTorch.
 
 On JAX, where each shape of each operation is compiled, only those of the cells and of the
-layers are run, in some two minutes; the others, by `KERAS_BACKEND=jax python -m pytest`,
-take another four. tests/test_backends.py compares what they give.
+pass over time are run, in a minute; the others, by `KERAS_BACKEND=jax python -m pytest`,
+take another five. tests/test_backends.py compares what they give.
 """
 
 import os
@@ -14,9 +14,9 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-LAYERS = ["tests/cells", "tests/test_rnn.py"]
+PASS = ["tests/cells", "tests/test_bptt.py"]
 THE_REST = [
-    "tests/test_bptt.py",
+    "tests/test_rnn.py",
     "tests/test_export.py",
     "tests/test_generation.py",
     "tests/test_gradient_flow.py",
@@ -28,7 +28,7 @@ THE_REST = [
 
 
 @pytest.mark.parametrize(
-    "backend, paths", [("jax", LAYERS), ("torch", [*LAYERS, *THE_REST])]
+    "backend, paths", [("jax", PASS), ("torch", [*PASS, *THE_REST])]
 )
 def test_what_is_neutral_passes(backend, paths):
     pytest.importorskip(backend)
