@@ -5,6 +5,7 @@ pass over time are run, in a minute; the others, by `KERAS_BACKEND=jax python -m
 take another five. tests/test_backends.py compares what they give.
 """
 
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -27,20 +28,36 @@ THE_REST = [
 ]
 
 
-@pytest.mark.parametrize(
-    "backend, paths", [("jax", PASS), ("torch", [*PASS, *THE_REST])]
-)
-def test_what_is_neutral_passes(backend, paths):
-    pytest.importorskip(backend)
+RUNS = {"jax": PASS, "torch": [*PASS, *THE_REST]}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """The run on each backend that is installed, side by side, and where it writes."""
     # Not the settings of the run that this test is part of.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
-        + ["-m", "not tensorflow", *paths],
-        cwd=pathlib.Path(__file__).parent.parent,
-        env={**environment, "KERAS_BACKEND": backend},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout[-8000:]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short"]
+    command += ["-p", "no:cacheprovider", "-m", "not tensorflow"]
+    programs = {}
+    for backend in RUNS:
+        if importlib.util.find_spec(backend):
+            path = tmp_path_factory.mktemp(backend) / "output.txt"
+            with path.open("w") as file:
+                program = subprocess.Popen(
+                    command + RUNS[backend],
+                    cwd=pathlib.Path(__file__).parent.parent,
+                    env={**environment, "KERAS_BACKEND": backend},
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                )
+            programs[backend] = program, path
+    yield programs
+    for program, _ in programs.values():
+        program.kill()  # where the test was broken off
+
+
+@pytest.mark.parametrize("backend", RUNS)
+def test_what_is_neutral_passes(backend, programs):
+    pytest.importorskip(backend)
+    program, path = programs[backend]
+    assert program.wait() == 0, path.read_text()[-8000:]
