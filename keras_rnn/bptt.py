@@ -115,11 +115,12 @@ class Pass:
                     *d_first,
                 )
 
-            return (*[sequence] * return_sequences, *last), gradient
+            results = [sequence, *last] if return_sequences else last
+            return tuple(results), gradient
 
-        results = pass_over_time(*tree.flatten(arguments))
-        last = list(results[-len(states) :])
-        return results[0] if return_sequences else None, last
+        results = list(pass_over_time(*tree.flatten(arguments)))
+        sequence = results.pop(0) if return_sequences else None
+        return sequence, results
 
     def forward(self, projected, weights, states, masks, drops, **how):
         """The loop forward: the last states, each h_t, and what is saved of each step.
