@@ -79,7 +79,7 @@ def check_against_the_loop(kind, how, draw, tolerance=TOLERANCE):
     batch, timesteps = draw(st.integers(1, 4)), draw(st.integers(1, 13))
     if draw(st.booleans()):
         batch += 16  # enough rows for two loops side by side
-    features, units = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    features, units = draw(st.integers(1, 5)), draw(st.integers(1, 4))
     arguments = {
         "units": units,
         "activation": draw(st.sampled_from(["tanh", "relu", "linear", "sigmoid"])),
