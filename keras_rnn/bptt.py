@@ -240,8 +240,8 @@ def _d_weights(inputs, deltas, weights, before=None):
         d_kernel = ops.transpose(rows[:-1]) @ d_rows[1:]
         d_kernel += ops.transpose(before - wrong) @ deltas[:, 0]
     elif inputs.shape[-1] > deltas.shape[-1]:
-        # The same, transposed. A long matrix that is read across its rows takes a fourth
-        # of the time of its product: so it is the narrower one that is.
+        # The same, transposed. To read a long matrix across its rows takes a fourth of
+        # the time of the product: the narrower one is read that way.
         d_kernel = ops.transpose(ops.transpose(d_rows) @ rows)
     else:
         d_kernel = ops.transpose(rows) @ d_rows
