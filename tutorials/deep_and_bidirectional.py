@@ -288,9 +288,7 @@ def run_one(task, depth, both, settings):
     progress = memory_tasks.Progress(
         f"{task}: depth {depth}, {'both directions' if both else 'one direction'}",
         settings.epochs,
-        measure=lambda model: float(
-            model.evaluate(*test, batch_size=len(test[0]), verbose=0)[1]
-        ),
+        test,
     )
     fit = {"epochs": settings.epochs, "callbacks": [clock, progress], "verbose": 0}
     if task == "digits":
