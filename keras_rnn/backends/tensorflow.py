@@ -71,19 +71,18 @@ def scan(
         """`size` steps written out, the first of them (in time or back) at `start`."""
         if not size:
             return carry, arrays
-        places = [start + i for i in range(size)]
-        if reverse:
-            places = [timesteps - 1 - place for place in places]
+        first, way = (timesteps - 1 - start, -1) if reverse else (start, 1)
+        places = [first, *(first + way * i for i in range(1, size))]
         steps = []
         for place in places:
             slices = [tf.gather(s, place, axis=1) for s in sequences]
             carry, outputs = step(carry, slices)  # (batch, width) each
             steps.append(outputs)
         if in_place:
-            first, order = (places[-1], -1) if reverse else (places[0], 1)
-            blocks = [tf.stack(o[::order], axis=1) for o in zip(*steps)]
+            earliest = places[::way][0]
+            blocks = [tf.stack(o[::way], axis=1) for o in zip(*steps)]
             arrays = [
-                ops.slice_update(array, (0, first, 0), block)
+                ops.slice_update(array, (0, earliest, 0), block)
                 for array, block in zip(arrays, blocks)
             ]
         else:
@@ -141,10 +140,12 @@ def choose(loop, compiled, training, timesteps, batch_size):
         kind = {"reduce_retracing": True}
     elif timesteps is not None and (training or batch_size is not None):
         kind = {"jit_compile": True}
+    elif training:
+        kind = {}
     else:
         # What may be exported, and with `one_by_one` to ONNX, too: its loop stacks one
         # thing of each kind a turn.
-        return loop if training else functools.partial(loop, one_by_one=True)
+        return functools.partial(loop, one_by_one=True)
     key = (loop.__name__, *kind)
     if key not in compiled:
         loop = functools.partial(loop, in_place="jit_compile" in kind)
