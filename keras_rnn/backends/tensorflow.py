@@ -13,10 +13,10 @@ import tensorflow as tf
 from keras import ops
 
 # A turn of a loop costs some microseconds by itself, about as much as the matrix product
-# of a small step: so several steps stand in one turn. More than these bring little, and
-# make the graph longer to trace. Under XLA, whose turns cost less, they bring nothing.
+# of a small step: so several steps stand in one turn of a graph. More than these bring
+# little, and make it longer to trace. Under XLA, whose turns cost less, a second one
+# brings nothing, and takes a fifth more time to compile.
 STEPS_PER_TURN = 5
-STEPS_PER_COMPILED_TURN = 2
 # The fewest rows of a batch that are worth a loop of their own.
 ROWS_PER_SHARD = 8
 
@@ -36,7 +36,7 @@ def scan(
             their own step either way.
         in_place: Whether the outputs are written into arrays of their final size. XLA
             does so without a copy; a graph would copy the whole array each time.
-        one_by_one: Whether a turn of the loop is one step.
+        one_by_one: Whether a turn of the loop is one step, as it is with `in_place`.
 
     Returns:
         The last carry, and a list of the outputs, `(batch, timesteps, width)` each.
@@ -50,13 +50,14 @@ def scan(
     static_shape = batch_size, timesteps
     if timesteps is None:
         timesteps = tf.shape(sequences[0])[1]
+    if in_place or one_by_one:
+        loops = [(timesteps, 1)]  # turns, and the steps in each
+    elif isinstance(timesteps, int):
+        size = _steps_per_turn(timesteps)
+        loops = [(timesteps // size, size), (1, timesteps % size)]
+    else:
         size = STEPS_PER_TURN
         loops = [(timesteps // size, size), (timesteps % size, 1)]
-        if one_by_one:
-            loops = [(timesteps, 1)]
-    else:
-        size = 1 if one_by_one else _steps_per_turn(timesteps, in_place)
-        loops = [(timesteps // size, size), (1, timesteps % size)]
     dtype = carry[0].dtype
     if in_place:
         rows = tf.shape(sequences[0])[0]
@@ -67,27 +68,21 @@ def scan(
             for width in widths
         ]
 
+    def write(array, place, output):
+        if in_place:
+            return ops.slice_update(array, (0, place, 0), output[:, None])
+        return array.write(place, output)
+
     def turn(start, size, carry, arrays):
         """`size` steps written out, the first of them (in time or back) at `start`."""
         if not size:
             return carry, arrays
         first, way = (timesteps - 1 - start, -1) if reverse else (start, 1)
         places = [first, *(first + way * i for i in range(1, size))]
-        steps = []
         for place in places:
             slices = [tf.gather(s, place, axis=1) for s in sequences]
             carry, outputs = step(carry, slices)  # (batch, width) each
-            steps.append(outputs)
-        if in_place:
-            earliest = places[::way][0]
-            blocks = [tf.stack(o[::way], axis=1) for o in zip(*steps)]
-            arrays = [
-                ops.slice_update(array, (0, earliest, 0), block)
-                for array, block in zip(arrays, blocks)
-            ]
-        else:
-            for place, outputs in zip(places, steps):
-                arrays = [a.write(place, o) for a, o in zip(arrays, outputs)]
+            arrays = [write(a, place, o) for a, o in zip(arrays, outputs)]
         return carry, arrays
 
     start = 0
@@ -112,11 +107,10 @@ def scan(
     return carry, arrays
 
 
-def _steps_per_turn(timesteps, in_place):
+def _steps_per_turn(timesteps):
     """A number of steps near what is best, one that divides `timesteps` if any."""
-    wanted = STEPS_PER_COMPILED_TURN if in_place else STEPS_PER_TURN
-    near = range(wanted - 1, wanted + 4)
-    best = min(near, key=lambda n: (timesteps % n > 0, abs(n - wanted)))
+    near = range(STEPS_PER_TURN - 1, STEPS_PER_TURN + 4)
+    best = min(near, key=lambda n: (timesteps % n > 0, abs(n - STEPS_PER_TURN)))
     return min(best, timesteps)
 
 
