@@ -376,6 +376,33 @@ def test_new_sizes_are_compiled_once_each(monkeypatch):
     assert len(traces) == seen
 
 
+@pytest.mark.tensorflow
+def test_the_first_lengths_are_compiled_and_all_are_right():
+    import tensorflow as tf
+
+    from keras_rnn.backends.tensorflow import LENGTHS_COMPILED
+
+    layer = ElmanRNN(3)
+    layer.build((None, None, 2))
+
+    @tf.function
+    def function(x):
+        return layer(x, training=True)
+
+    def compiled(timesteps):
+        """Whether XLA runs the loop, where a batch of any size has so many steps."""
+        spec = tf.TensorSpec((None, timesteps, 2))
+        graph = function.get_concrete_function(spec).graph.as_graph_def()
+        return any(node.attr["_XlaMustCompile"].b for node in graph.node)
+
+    lengths = range(3, 3 + LENGTHS_COMPILED + 2)
+    found = {timesteps: compiled(timesteps) for timesteps in lengths}
+    assert list(found.values()) == [True] * LENGTHS_COMPILED + [False] * 2
+    for timesteps in lengths:
+        x = np.random.normal(size=(2, timesteps, 2)).astype("float32")
+        np.testing.assert_allclose(function(x), layer(x), atol=1e-6)
+
+
 # ---------------------------------------------------------------- the loop by itself
 
 

@@ -17,6 +17,9 @@ from keras import ops
 # little, and make it longer to trace. Under XLA, whose turns cost less, a second one
 # brings nothing, and takes a fifth more time to compile.
 STEPS_PER_TURN = 5
+# To compile a loop pays after some twenty batches of its length. A layer that has met more
+# lengths than these is going to meet others, and each of them seldom.
+LENGTHS_COMPILED = 4
 # The fewest rows of a batch that are worth a loop of their own.
 ROWS_PER_SHARD = 8
 
@@ -120,19 +123,24 @@ def choose(loop, compiled, training, timesteps, batch_size):
     XLA runs a loop of small steps faster than a graph does, but compiles anew for each
     shape, which takes about a second. So it compiles the loops of a model in training
     whose number of steps is fixed, where the batch has one size or two, and otherwise
-    only what is fixed altogether. Lengths that vary cost nothing more, and a model that
-    is exported for any batch size holds plain operations only.
+    only what is fixed altogether; and of each layer the first few lengths. Lengths that
+    vary cost next to nothing more, and a model that is exported for any batch size holds
+    plain operations only.
 
     Args:
         loop: A function of tensors, and of `in_place` and `one_by_one` (see `scan`).
-        compiled: Dictionary, which keeps what was made of the loop for the next call.
+        compiled: Dictionary, which keeps what was made of the loops for the next call,
+            and for which lengths.
         training: Boolean.
         timesteps: Integer, or `None` where it is known only when the graph runs.
         batch_size: Likewise.
     """
+    lengths = compiled.setdefault("lengths", set())
+    fixed = timesteps is not None and (training or batch_size is not None)
     if tf.executing_eagerly():
         kind = {"reduce_retracing": True}
-    elif timesteps is not None and (training or batch_size is not None):
+    elif fixed and (timesteps in lengths or len(lengths) < LENGTHS_COMPILED):
+        lengths.add(timesteps)
         kind = {"jit_compile": True}
     elif training:
         kind = {}
