@@ -2,11 +2,12 @@
 
 from keras_rnn import export
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
-from keras_rnn.generation import ConsecutiveWindows, Generator, windows
+from keras_rnn.generation import Generator
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
 from keras_rnn.rnn import GRU, LSTM, RNN, ElmanRNN
 from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
 from keras_rnn.text import words_and_marks
+from keras_rnn.text_windows import ConsecutiveWindows, windows
 
 __all__ = [
     "GRU",

@@ -5,14 +5,11 @@ comes next. One is drawn, is written, and is what the network reads next:
 
     y_t = softmax(h_t @ output_kernel + output_bias)      x_{t+1} ~ y_t
 
-`ConsecutiveWindows` cuts texts for truncated back-propagation through time, `windows`
-for training without a carried state, and `sample` is how one character is drawn.
+It is trained on the windows of `keras_rnn.text_windows`; how one character is drawn
+stands in `keras_rnn.sampling`.
 """
 
 import inspect
-import numbers
-import operator
-import random
 
 import keras
 import numpy as np
@@ -22,6 +19,8 @@ from keras_rnn.backends import compiled
 from keras_rnn.cells.cell import different_cells, fraction, positive_integer
 from keras_rnn.export import new_saved_model
 from keras_rnn.rnn import RNN
+from keras_rnn.sampling import checked_seed, checked_settings, draw, prepare, uniform
+from keras_rnn.text_windows import ConsecutiveWindows
 from keras_rnn.vocabulary import Vocabulary
 
 UNROLL = 4  # steps in one turn of the loop that writes: a turn costs as much as a step
@@ -471,9 +470,9 @@ class Generator(keras.Model):
     ):
         """Checks the arguments; an iterator over what is written, a list at a time."""
         tokens, lengths, classes = self._prompts(prompts, condition)
-        settings = _settings(temperature, top_k, top_p, len(self.vocabulary))
+        settings = checked_settings(temperature, top_k, top_p, len(self.vocabulary))
         length = positive_integer("length", length)
-        seed = _seed(seed)
+        seed = checked_seed(seed)
 
         def pieces():
             last, states = self._compile("begin")(tokens, lengths, classes)
@@ -548,7 +547,7 @@ class Generator(keras.Model):
         The first `count` of them are written, and up to a multiple of `UNROLL`, as the
         number of steps of `uniforms` must be.
         """
-        uniforms, *cut = _prepare(
+        uniforms, *cut = prepare(
             uniforms, len(self.vocabulary), temperature, top_k, top_p
         )
 
@@ -557,7 +556,7 @@ class Generator(keras.Model):
             new = []
             for step in turn:
                 logits, states = self.step(last, states)
-                last = _draw(logits, uniforms[step], *cut)
+                last = draw(logits, uniforms[step], *cut)
                 new.append(last)
             places = ops.stack([[step] for step in turn])
             written = ops.scatter_update(written, places, ops.stack(new))
@@ -628,217 +627,6 @@ class Generator(keras.Model):
         """
         with new_saved_model(path, "Generator.export") as new:
             _save(self, new)
-
-
-def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
-    """Draws a character from each row of logits.
-
-    With the characters sorted from the likeliest, p their chances
-
-        p = softmax(logits / temperature)       of the first `top_k`
-
-    and of these the first whose p sum up to `top_p`, the one drawn is where the running
-    sum of p passes `uniforms` times the sum of all that are left.
-
-    Args:
-        logits: Tensor of shape `(batch, characters)`.
-        uniforms: Tensor of shape `(batch,)`, numbers in [0, 1).
-        temperature: Scalar, at least 0; 0 takes the likeliest.
-        top_k: Integer scalar, or `None`.
-        top_p: Scalar in (0, 1], or `None`.
-
-    Returns:
-        Integer tensor of shape `(batch,)`, int32.
-    """
-    prepared = _prepare(uniforms, logits.shape[-1], temperature, top_k, top_p)
-    return _draw(logits, *prepared)
-
-
-def _prepare(uniforms, characters, temperature, top_k, top_p):
-    """What `_draw` needs beside the logits, worked out once for all steps."""
-    top_k = characters if top_k is None else top_k
-    top_p = 1.0 if top_p is None else top_p
-    # 0 is always before the likeliest, whatever the scale.
-    uniforms = ops.where(temperature > 0, uniforms, 0.0)
-    scale = 1.0 / ops.maximum(ops.cast(temperature, "float32"), 1e-6)
-    ranks = ops.arange(characters)
-    penalty = ops.where(ranks < top_k, 0.0, -np.inf)  # (characters,)
-    # Running sums end at about 1: at 2 nothing is cut.
-    reach = ops.where(ops.less(top_p, 1.0), top_p, 2.0)
-    return uniforms, scale, ranks, penalty, ops.cast(reach, "float32")
-
-
-def _draw(logits, uniforms, scale, ranks, penalty, reach):
-    """One draw for each row, (batch,): the loop runs this, so it is short."""
-    logits, ids = ops.top_k(ops.cast(logits, "float32"), logits.shape[-1])
-    p = ops.softmax(logits * scale + penalty)  # (batch, characters), falling
-    sums = ops.cumsum(p, axis=-1)
-    kept = sums - p < reach
-    total = ops.max(ops.where(kept, sums, 0.0), axis=-1, keepdims=True)
-    passed = ops.where(kept, sums, 2.0) <= ops.expand_dims(uniforms, -1) * total
-    rank = ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True)
-    chosen = ops.where(ops.equal(ranks, rank), ids, 0)
-    return ops.cast(ops.sum(chosen, axis=-1), "int32")
-
-
-def uniform(seed, rows, steps):
-    """Random numbers that are a hash of where they stand, and so need no order.
-
-    That of a row and a step is the same whatever else is drawn, on every backend, and in
-    an exported graph. The hash is the last stage of Austin Appleby's MurmurHash3; that a
-    hash of a counter makes good random numbers: John K. Salmon et al., 2011, Parallel
-    random numbers: as easy as 1, 2, 3.
-
-    Args:
-        seed: Unsigned 32-bit integer, as an array or a tensor of TensorFlow, as are
-        rows: the numbers of the rows, and
-        steps: the numbers of the steps, which broadcast with them.
-
-    Returns:
-        Numbers in [0, 1), multiples of 2**-23, float32.
-    """
-
-    def mix(x):
-        x = x + np.uint32(0x9E3779B9)
-        x = (x ^ x // np.uint32(1 << 16)) * np.uint32(0x85EBCA6B)
-        x = (x ^ x // np.uint32(1 << 13)) * np.uint32(0xC2B2AE35)
-        return x ^ x // np.uint32(1 << 16)
-
-    bits = mix(mix(mix(seed) ^ mix(rows)) ^ mix(steps)) // np.uint32(1 << 9)
-    return ops.cast(bits, "float32") * 2.0**-23
-
-
-def windows(tokens, timesteps):
-    """Cuts a text into windows, each of which is an example of its own.
-
-    Args:
-        tokens: Integers of shape `(n,)`, from `Generator.encode`.
-        timesteps: Positive integer, the length of a window.
-
-    Returns:
-        `x` and `y`, arrays of shape `((n - 1) // timesteps, timesteps)`: `y` is one
-        character further. What does not fill a window is left out.
-
-    Raises:
-        ValueError: `timesteps` is not a positive integer, or there is no whole window.
-
-    Example:
-    >>> x, y = windows(numpy.arange(8), timesteps=3)
-    >>> x.tolist(), y.tolist()
-    ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
-    """
-    timesteps = positive_integer("timesteps", timesteps)
-    tokens = np.asarray(tokens)
-    count = (tokens.size - 1) // timesteps
-    if tokens.ndim != 1 or count < 1:
-        raise ValueError(
-            f"`tokens` must be the numbers of more than timesteps={timesteps} "
-            f"characters in a row. Received: tokens.shape={tokens.shape}"
-        )
-    cut = count * timesteps
-    x, y = tokens[:cut], tokens[1 : cut + 1]
-    return x.reshape(count, timesteps), y.reshape(count, timesteps)
-
-
-class ConsecutiveWindows(keras.utils.PyDataset):
-    """Windows of texts, in order: a row goes on where it stopped in the batch before.
-
-    It is what `Generator.fit` needs for truncated back-propagation through time. Batch
-    b is `({"tokens": x, "fresh": fresh}, y)`, with x and y of shape `(batch, timesteps)`
-    and `fresh`, `(batch,)`, true in the rows that start a text: they start from the
-    learned first state, the others from where batch b - 1 left them.
-
-    One long text is cut into `batch_size` pieces of equal length, one for each row. Of
-    a list of texts, each row reads one after the other; where a text does not fill its
-    last window y is -1, which the loss must leave out
-    (`SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)`).
-
-    Args:
-        texts: Integers of shape `(n,)`, from `Generator.encode`, or a list of such.
-        batch_size: Positive integer.
-        timesteps: Positive integer, the length of a window.
-        conditions: Integers, the class of each text of the list, or `None`.
-        seed: Integer: the texts of a list come in another order in each epoch. `None`
-            (default): in the order given. One long text has but one order.
-
-    Raises:
-        ValueError: an argument is not what it must be; the message names it.
-
-    Example:
-    >>> batches = ConsecutiveWindows(numpy.arange(13), batch_size=2, timesteps=3)
-    >>> for inputs, y in (batches[0], batches[1]):
-    ...     print(inputs["tokens"].tolist(), inputs["fresh"].tolist(), y.tolist())
-    [[0, 1, 2], [6, 7, 8]] [True, True] [[1, 2, 3], [7, 8, 9]]
-    [[3, 4, 5], [9, 10, 11]] [False, False] [[4, 5, 6], [10, 11, 12]]
-    """
-
-    def __init__(self, texts, batch_size, timesteps, conditions=None, seed=None):
-        super().__init__()
-        self.batch_size = positive_integer("batch_size", batch_size)
-        self.timesteps = positive_integer("timesteps", timesteps)
-        self.seed, self.epoch = seed, 0
-        if not isinstance(texts, (list, tuple)):
-            x, _ = windows(texts, timesteps)
-            size = len(x) // batch_size * timesteps
-            if not size:
-                raise ValueError(
-                    f"`texts` must fill a window of {timesteps} for each of the "
-                    f"{batch_size} rows. Received: a text of {np.size(texts)} characters"
-                )
-            texts = [texts[i * size :][: size + 1] for i in range(batch_size)]
-            self.seed = None
-        self.texts = [np.asarray(text) for text in texts]
-        self.conditions = None if conditions is None else np.asarray(conditions)
-        if not self.texts or any(t.ndim != 1 or t.size < 2 for t in self.texts):
-            raise ValueError(
-                "`texts` must be the numbers of at least two characters each. Received: "
-                f"shapes {sorted({text.shape for text in self.texts})}"
-            )
-        if conditions is not None and self.conditions.shape != (len(self.texts),):
-            raise ValueError(
-                f"`conditions` must hold one number for each of {len(self.texts)} texts. "
-                f"Received: conditions.shape={self.conditions.shape}"
-            )
-        self._laid_out = None, None  # an epoch, and its rows
-
-    def _rows(self):
-        """For each row the windows that it reads in this epoch: (text, first step)."""
-        epoch, rows = self._laid_out
-        if epoch == self.epoch:
-            return rows
-        order = np.arange(len(self.texts))
-        if self.seed is not None:
-            np.random.default_rng((self.seed, self.epoch)).shuffle(order)
-        rows = [[] for _ in range(self.batch_size)]
-        for text in order:
-            steps = range(0, len(self.texts[text]) - 1, self.timesteps)
-            min(rows, key=len).extend((text, step) for step in steps)
-        self._laid_out = self.epoch, rows
-        return rows
-
-    def __len__(self):
-        return max(map(len, self._rows()))
-
-    def __getitem__(self, index):
-        shape = (self.batch_size, self.timesteps)
-        x, y = np.zeros(shape, "int32"), np.full(shape, -1, "int32")
-        fresh = np.ones(self.batch_size, bool)
-        conditions = np.zeros(self.batch_size, "int32")
-        for i, row in enumerate(self._rows()):
-            if index < len(row):
-                text, step = row[index]
-                piece = self.texts[text][step : step + self.timesteps + 1]
-                x[i, : len(piece) - 1], y[i, : len(piece) - 1] = piece[:-1], piece[1:]
-                fresh[i] = step == 0
-                if self.conditions is not None:
-                    conditions[i] = self.conditions[text]
-        inputs = {"tokens": x, "fresh": fresh}
-        if self.conditions is not None:
-            inputs["conditions"] = conditions
-        return inputs, y
-
-    def on_epoch_end(self):
-        self.epoch += 1
 
 
 def _save(model, path):
@@ -968,40 +756,6 @@ def _class_names(conditions):
             f"Received: conditions={conditions!r}"
         )
     return tuple(names)
-
-
-def _settings(temperature, top_k, top_p, characters):
-    """Temperature, `top_k` and `top_p` as arrays, checked, with nothing left out."""
-    if not _is_number(temperature) or not 0 <= temperature < np.inf:
-        raise ValueError(
-            "`temperature` must be a number, at least 0. "
-            f"Received: temperature={temperature}"
-        )
-    top_k = characters if top_k is None else positive_integer("top_k", top_k)
-    top_p = 1.0 if top_p is None else top_p
-    if not _is_number(top_p) or not 0 < top_p <= 1:
-        raise ValueError(
-            f"`top_p` must be a number above 0, at most 1. Received: top_p={top_p}"
-        )
-    return np.float32(temperature), np.int32(min(top_k, characters)), np.float32(top_p)
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _seed(seed):
-    if seed is None:
-        seed = random.getrandbits(32)
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < 2**32 or isinstance(seed, bool):
-        raise ValueError(
-            f"`seed` must be an integer from 0 to 2**32 - 1. Received: seed={seed!r}"
-        )
-    return np.full((1, 1), number, "uint32")
 
 
 def _stops(stop):

@@ -11,9 +11,7 @@ reaches the first steps: the gradient *vanishes*. If they are large, it *explode
 `state_gradients` shows the left side for each layer and step, `jacobian_spectrum` what
 the factors do, and `GradientFlow` watches both go by while a model trains.
 
-How it is done: within a watched call, each recurrent layer goes along the sequence with
-its own cell and adds a *nudge* to each new state, before anyone sees it. The nudges are
-zeros, so that nothing changes. Their gradients are dL/dh_t.
+How it is done stands in `keras_rnn.probe`.
 
 Sources: Sepp Hochreiter, 1991, Untersuchungen zu dynamischen neuronalen Netzen; Yoshua
 Bengio, Patrice Simard and Paolo Frasconi, 1994, Learning long-term dependencies with
@@ -21,10 +19,7 @@ gradient descent is difficult; Razvan Pascanu, Tomas Mikolov and Yoshua Bengio, 
 the difficulty of training recurrent neural networks.
 """
 
-import contextlib
 import csv
-import functools
-import inspect
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -33,17 +28,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.backends import (
-    compiled_once,
-    random_state_kept,
-    value_and_gradients,
-)
-from keras_rnn.cells.cell import DERIVATIVES, positive_integer
-
-# A unit is saturated where its activation has less than this part of its steepest slope.
-FLAT = 0.05
-# The slopes of the activations at their steepest, where that is not 1.
-STEEPEST = {keras.activations.sigmoid: 0.25}
+from keras_rnn.backends import value_and_gradients
+from keras_rnn.cells.cell import positive_integer
+from keras_rnn.probe import Probe, norm_of, step_of, unnoticed, watched
 
 
 def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0):
@@ -92,7 +79,7 @@ def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0)
         raise ValueError(
             f"`state` must be the number of a state, from 0. Received: state={state!r}"
         )
-    levels = _Probe(model, x, y, sample_weight)().levels
+    levels = Probe(model, x, y, sample_weight)().levels
     found = {
         level.name: level.norms[state] for level in levels if state < len(level.norms)
     }
@@ -103,7 +90,7 @@ def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0)
         )
     if per_example:
         return found
-    return {name: _norm(norms, axis=0) for name, norms in found.items()}
+    return {name: norm_of(norms, axis=0) for name, norms in found.items()}
 
 
 class JacobianSpectrum(NamedTuple):
@@ -164,7 +151,7 @@ def jacobian_spectrum(layer, x, steps=1, mask=None):
     steps = positive_integer("steps", steps)
     if not layer.built:
         layer.build(np.shape(x))
-    with _unnoticed(), _watched({layer.name: layer}) as calls:
+    with unnoticed(), watched({layer.name: layer}) as calls:
         layer(ops.convert_to_tensor(x), mask=mask)
     (call,) = calls
     timesteps = len(call.inputs)
@@ -175,7 +162,9 @@ def jacobian_spectrum(layer, x, steps=1, mask=None):
         )
     jacobians = np.stack([_jacobian(layer, call, t) for t in range(timesteps)], axis=1)
     if call.mask is not None:
-        real = _numpy(call.mask).T[:, :, None, None]  # (batch, timesteps, 1, 1)
+        real = ops.convert_to_numpy(call.mask).T[
+            :, :, None, None
+        ]  # (batch, timesteps, 1, 1)
         jacobians = np.where(real, jacobians, np.eye(jacobians.shape[-1]))
     count = timesteps - steps + 1
     product = jacobians[:, steps - 1 :]  # (batch, count, size, size)
@@ -200,11 +189,11 @@ def _jacobian(layer, call, t):
     chosen = ops.cast(ops.tile(ops.eye(size), (batch, 1)), before[0].dtype)
 
     def loss(states):
-        _, after = _step(layer, inputs, states)
+        _, after = step_of(layer, inputs, states)
         return ops.sum(ops.concatenate(after, axis=-1) * chosen), ()
 
     _, _, rows = value_and_gradients(loss, copies)
-    rows = np.concatenate([_numpy(row) for row in rows], axis=-1)
+    rows = np.concatenate([ops.convert_to_numpy(row) for row in rows], axis=-1)
     return rows.reshape(batch, size, size).astype("float64")
 
 
@@ -303,7 +292,7 @@ class GradientFlow(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self._probe is None or self._probe.model is not self.model:
             compiled = not self.model.run_eagerly
-            self._probe = _Probe(self.model, *self._batch, compiled=compiled)
+            self._probe = Probe(self.model, *self._batch, compiled=compiled)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             mode = "a" if self.records else "w"
@@ -335,11 +324,11 @@ class GradientFlow(keras.callbacks.Callback):
         reading = self._probe()
         self._due = batch - batch % self.every + self.every
         levels = reading.levels
-        norms = {path: _norm(g) for path, g in reading.gradients.items()}
+        norms = {path: norm_of(g) for path, g in reading.gradients.items()}
         record = {
             "batch": batch,
             "loss": reading.loss,
-            "global_norm": _norm(np.array(list(norms.values()))),
+            "global_norm": norm_of(np.array(list(norms.values()))),
             "gradient_norms": norms,
             "state_gradient_norms": {level.name: level.profile() for level in levels},
             "saturated": {level.name: level.saturated(0) for level in levels},
@@ -570,402 +559,3 @@ def _draw(records, names):
     norms.set_xlabel("batches trained")
     norms.set_ylabel("norm of the gradient")
     return figure
-
-
-# -------------------------------------------------------------------- the watched layers
-
-
-class _Call(NamedTuple):
-    """What happened in one call of a recurrent layer, in the order of its reading.
-
-    Attributes:
-        name: Of the layer.
-        layer: The layer.
-        inputs: Tensor of shape `(timesteps, batch, features)`.
-        first: List of tensors of shape `(batch, units)`: the first states.
-        states: List of tensors of shape `(timesteps, batch, units)`: each later state.
-        saturated: Tensor of shape `(timesteps, batch, cells, 2)`: the share of units and
-            of gates that are saturated.
-        mask: Tensor of shape `(timesteps, batch)`, or `None`.
-    """
-
-    name: str
-    layer: keras.layers.RNN
-    inputs: object
-    first: list
-    states: list
-    saturated: object
-    mask: object
-
-    def states_before(self, t):
-        return self.first if t == 0 else [state[t - 1] for state in self.states]
-
-
-@contextlib.contextmanager
-def _watched(layers, nudges=None):
-    """Within, the layers go step by step, and each of their calls is written down.
-
-    Args:
-        layers: Dictionary of recurrent layers by name.
-        nudges: List with, for each call, a list of what is added to its states: tensors
-            of shape `(timesteps, batch, units)`. `None`: nothing.
-
-    Yields:
-        The list that gets a `_Call` for each call.
-    """
-    calls = []
-
-    def inner_loop(name, layer, sequences, initial_state, mask, training=False):
-        added = None if nudges is None else nudges[len(calls)]
-        result, call = _loop(
-            name, layer, sequences, initial_state, mask, training, added
-        )
-        calls.append(call)
-        return result
-
-    # `inner_loop` is the method that `keras.layers.RNN.call` leaves the sequence to.
-    # Past Keras's own `__setattr__`, which would track what is set.
-    for name, layer in layers.items():
-        mine = functools.partial(inner_loop, name, layer)
-        object.__setattr__(layer, "inner_loop", mine)
-    try:
-        yield calls
-    finally:
-        for layer in layers.values():
-            object.__delattr__(layer, "inner_loop")
-
-
-@contextlib.contextmanager
-def _unnoticed(mapping=()):
-    """Within, nothing changes for good: no metric, no carried state, no random number."""
-    with keras.StatelessScope(mapping, collect_losses=True), random_state_kept():
-        yield
-
-
-def _loop(name, layer, sequences, initial_state, mask, training, nudges):
-    """A layer along its sequence: what `inner_loop` returns, and a `_Call`."""
-    first = keras.tree.flatten(initial_state)
-    inputs = ops.transpose(sequences, (1, 0, 2))  # (timesteps, batch, features)
-    if mask is not None:
-        mask = ops.transpose(ops.cast(mask, "bool"))  # (timesteps, batch)
-    if layer.go_backwards:
-        inputs = ops.flip(inputs, axis=0)
-        mask = None if mask is None else ops.flip(mask, axis=0)
-    slices = {"inputs": inputs}
-    if nudges is not None:
-        slices["nudges"] = nudges
-    if mask is not None:
-        slices["mask"] = ops.expand_dims(mask, -1)
-
-    def step(before, now):
-        shares = []
-        output, states = _step(
-            layer, now["inputs"], before["states"], now.get("nudges"), training, shares
-        )
-        if "mask" in now:  # a masked step keeps the state, and the output
-            states = [
-                ops.where(now["mask"], new, old)
-                for new, old in zip(states, before["states"])
-            ]
-            old = before["output"]
-            kept = ops.zeros_like(old) if layer.zero_output_for_mask else old
-            output = ops.where(now["mask"], output, kept)
-        after = {
-            "states": states,
-            "output": output,
-            "saturated": ops.stack(shares, axis=1),  # (batch, cells, 2)
-        }
-        return after, after
-
-    # A first step, without its mask, tells the shapes. Nothing else of it is used.
-    now = {
-        name: keras.tree.map_structure(lambda each: each[0], each)
-        for name, each in slices.items()
-        if name != "mask"
-    }
-    shapes, _ = step({"states": first}, now)
-    start = {
-        "states": [ops.cast(s, z.dtype) for s, z in zip(first, shapes["states"])],
-        "output": ops.zeros_like(shapes["output"]),
-        "saturated": ops.zeros_like(shapes["saturated"]),
-    }
-    last, each = ops.scan(step, start, slices)
-    outputs = ops.transpose(each["output"], (1, 0, 2))  # (batch, timesteps, size)
-    last_states = keras.tree.pack_sequence_as(initial_state, last["states"])
-    call = _Call(name, layer, inputs, first, each["states"], each["saturated"], mask)
-    return (last["output"], outputs, last_states), call
-
-
-def _step(layer, inputs, states, nudges=None, training=False, shares=None):
-    """One step of all cells of a layer, each state with its nudge.
-
-    Returns:
-        The output, and the list of the new states of all cells.
-    """
-    output, after, states = inputs, [], list(states)
-    nudges = list(nudges) if nudges is not None else [0.0] * len(states)
-    for cell in _cells(layer):
-        count = len(keras.tree.flatten(cell.state_size))
-        own, states = states[:count], states[count:]
-        knows = "training" in inspect.signature(cell.call).parameters
-        with _overheard(cell) as heard:
-            output, new = cell(output, own, **({"training": training} if knows else {}))
-        new = keras.tree.flatten(new)
-        nudged = [state + nudges.pop(0) for state in new]
-        if hasattr(cell, "readout"):
-            output = cell.readout(nudged[0])
-        elif output is new[0]:
-            output = nudged[0]
-        else:
-            raise ValueError(
-                "The output of a cell must be its first state, or `cell.readout` of it, "
-                "for its gradient to be known. "
-                f"Received: cell={cell}"
-            )
-        after += nudged
-        if shares is not None:
-            shares.append(_shares(heard, ops.shape(nudged[0])[0]))
-    return output, after
-
-
-def _cells(layer):
-    return getattr(layer.cell, "cells", [layer.cell])
-
-
-@contextlib.contextmanager
-def _overheard(cell):
-    """Within, what the activations of a cell return is written down as well."""
-    heard = {"activation": [], "recurrent_activation": []}
-    own = {name: getattr(cell, name, None) for name in heard}
-    own = {name: each for name, each in own.items() if each in DERIVATIVES}
-
-    def listening(name, z):
-        value = own[name](z)
-        slope = DERIVATIVES[own[name]](value)
-        heard[name].append(slope < FLAT * STEEPEST.get(own[name], 1.0))
-        return value
-
-    for name in own:
-        object.__setattr__(cell, name, functools.partial(listening, name))
-    try:
-        yield heard
-    finally:
-        for name, activation in own.items():
-            object.__setattr__(cell, name, activation)
-
-
-def _shares(heard, batch):
-    """The share of units and of gates that were heard to be saturated, (batch, 2)."""
-    columns = []
-    for values in heard.values():
-        flat = [ops.mean(ops.cast(value, "float32"), axis=-1) for value in values]
-        nothing = ops.full((batch,), float("nan"))
-        columns.append(sum(flat) / len(flat) if flat else nothing)
-    return ops.stack(columns, axis=-1)
-
-
-def _recurrent_layers(model):
-    """All recurrent layers of a model by name, however deep inside."""
-    found, known = {}, set()
-
-    def search(layer, path):
-        if id(layer) in known:
-            return
-        known.add(id(layer))
-        if isinstance(layer, keras.layers.RNN):
-            name = "/".join(path) or layer.name
-            while name in found:  # two layers may have one name
-                name += "'"
-            found[name] = layer
-            return
-        inner = layer.layers if isinstance(layer, keras.Model) else vars(layer).values()
-        for each in keras.tree.flatten([v for v in inner if _holds_layers(v)]):
-            if isinstance(each, keras.Layer):
-                search(each, [*path, each.name])
-
-    search(model, [])
-    return found
-
-
-def _holds_layers(value):
-    return isinstance(value, (keras.Layer, list, tuple, dict))
-
-
-# -------------------------------------------------------------------------- the gradient
-
-
-class _Level(NamedTuple):
-    """One cell in one call of a layer. Time runs as in the input.
-
-    Attributes:
-        name: Of the layer, and of the cell in a stack.
-        norms: List with, for each state, the norms of its gradient, of shape `(batch,
-            timesteps)`.
-        finite: Boolean array of shape `(timesteps,)`: whether h_t is, for all examples.
-        real: Boolean array of shape `(batch, timesteps)`: the steps that are not masked.
-        backwards: Whether the layer reads from the end.
-        shares: Array of shape `(batch, timesteps, 2)`, see `_Call.saturated`.
-    """
-
-    name: str
-    norms: list
-    finite: np.ndarray
-    real: np.ndarray
-    backwards: bool
-    shares: np.ndarray
-
-    def profile(self):
-        """The norm of dL/dh_t at each step, all examples together."""
-        return _norm(self.norms[0], axis=0)
-
-    def travelled(self):
-        """The numbers of the steps in the order of reading, but for those all masked."""
-        steps = [int(t) for t in np.flatnonzero(self.real.any(axis=0))]
-        return steps[::-1] if self.backwards else steps
-
-    def saturated(self, kind):
-        """The share of saturated units (0) or gates (1) in all real steps."""
-        return float(self.shares[self.real, kind].mean()) if self.real.any() else 0.0
-
-
-class _Reading(NamedTuple):
-    """What one pass over the probe found: all in NumPy."""
-
-    loss: float
-    variables: dict
-    gradients: dict
-    levels: list
-
-
-class _Probe:
-    """The gradient of a model's loss on one batch: by its variables, and by its states.
-
-    Args:
-        model: The model.
-        x: Its input.
-        y: Its targets.
-        sample_weight: Weights of the examples, or `None`.
-        compiled: Whether to compile the pass, since it is to run many times.
-    """
-
-    def __init__(self, model, x, y, sample_weight=None, compiled=False):
-        if not getattr(model, "compiled", False):
-            raise ValueError(
-                "`model` must be compiled: its loss is what the gradient is taken of. "
-                f"Received: model={model}"
-            )
-        self.model = model
-        self.batch = [
-            None if each is None else _tensors(each) for each in (x, y, sample_weight)
-        ]
-        if not model.built:
-            # A call on what has a shape and no values draws no random number either.
-            model(keras.tree.map_structure(_symbol, self.batch[0]), training=False)
-        self.layers = _recurrent_layers(model)
-        # A pass without nudges tells what shape they have.
-        with _unnoticed(), _watched(self.layers) as calls:
-            model(self.batch[0], training=False)
-        if not calls:
-            raise ValueError(
-                "`model` must have a recurrent layer, a `keras.layers.RNN`. "
-                f"Received: model={model.name}"
-            )
-        self.nudges = [
-            [ops.zeros(state.shape, state.dtype) for state in call.states]
-            for call in calls
-        ]
-        self._pass = compiled_once(self._backward) if compiled else self._backward
-
-    def __call__(self):
-        model = self.model
-        trainable = [ops.copy(v) for v in model.trainable_variables]
-        others = [ops.copy(v) for v in model.non_trainable_variables]
-        loss, calls, gradients, nudges = self._pass(trainable, others)
-        paths = [variable.path for variable in model.trainable_variables]
-        return _Reading(
-            float(_numpy(loss)),
-            dict(zip(paths, map(_numpy, trainable))),
-            dict(zip(paths, map(_numpy, gradients))),
-            self._levels(calls, nudges),
-        )
-
-    def _backward(self, trainable, others):
-        """The loss and what was watched, and the gradients by variables and by nudges."""
-
-        def loss(values):
-            variables, nudges = values
-            return self._loss(variables, others, nudges)
-
-        loss, calls, (by_variables, by_nudges) = value_and_gradients(
-            loss, (trainable, self.nudges)
-        )
-        return loss, calls, by_variables, by_nudges
-
-    def _loss(self, trainable, others, nudges):
-        model, (x, y, sample_weight) = self.model, self.batch
-        mapping = [
-            *zip(model.trainable_variables, trainable),
-            *zip(model.non_trainable_variables, others),
-        ]
-        with _unnoticed(mapping), _watched(self.layers, nudges) as calls:
-            y_pred = model(x, training=False)
-            loss = model.compute_loss(
-                x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
-            )
-        # What is the same in each pass stays here; tensors go out.
-        self._fixed = [(call.name, call.layer) for call in calls]
-        masks = [[] if call.mask is None else [call.mask] for call in calls]
-        return loss, [
-            (call.states, call.saturated, mask) for call, mask in zip(calls, masks)
-        ]
-
-    def _levels(self, calls, nudges):
-        """The levels of all calls, in the order of the calls."""
-        levels, times = [], {}
-        for (name, layer), call, gradients in zip(self._fixed, calls, nudges):
-            states, saturated, mask = keras.tree.map_structure(_numpy, call)
-            times[name] = times.get(name, 0) + 1
-            if times[name] > 1:
-                name = f"{name} ({times[name]})"
-            turn = -1 if layer.go_backwards else 1
-            real = mask[0].T if mask else np.ones(saturated.shape[1::-1], bool)
-            norms = [_norm(_numpy(g), axis=-1).T[:, ::turn] for g in gradients]
-            finite = [
-                np.isfinite(s).all(axis=-1).T[:, ::turn] for s in states
-            ]  # (batch, timesteps) each
-            real = real[:, ::turn]
-            cells = _cells(layer)
-            for level, cell in enumerate(cells):
-                count = len(keras.tree.flatten(cell.state_size))
-                levels.append(
-                    _Level(
-                        name if len(cells) == 1 else f"{name}/{cell.name}",
-                        norms[:count],
-                        (finite[0] | ~real).all(axis=0),
-                        real,
-                        layer.go_backwards,
-                        saturated.transpose(1, 0, 2, 3)[:, ::turn, level],
-                    )
-                )
-                norms, finite = norms[count:], finite[count:]
-        return levels
-
-
-def _tensors(values):
-    return keras.tree.map_structure(ops.convert_to_tensor, values)
-
-
-def _symbol(tensor):
-    return keras.KerasTensor(
-        tensor.shape, keras.backend.standardize_dtype(tensor.dtype)
-    )
-
-
-def _numpy(tensor):
-    return ops.convert_to_numpy(tensor)
-
-
-def _norm(values, axis=None):
-    """The Euclidean norm, in float64: the square of a vanishing float32 would be 0."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.sqrt(np.sum(np.square(values.astype("float64")), axis=axis))

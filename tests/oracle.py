@@ -64,3 +64,8 @@ def first_states(cell, batch):
         else np.zeros((batch, cell.units))
         for name in cell.initial_state_names
     ]
+
+
+def softmax(logits):
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)

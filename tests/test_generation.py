@@ -9,15 +9,13 @@ import sys
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from keras_rnn import ElmanCell, GRUCell, LSTMCell
-from keras_rnn.generation import (
+from keras_rnn import (
     ConsecutiveWindows,
+    ElmanCell,
     Generator,
-    sample,
-    uniform,
+    GRUCell,
+    LSTMCell,
     windows,
 )
 from tests import oracle
@@ -80,11 +78,6 @@ def model_arrays(model):
     ]
 
 
-def softmax(logits):
-    e = np.exp(logits - logits.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
 # Reading
 
 
@@ -137,7 +130,7 @@ def test_read_gives_the_chances_and_what_each_level_remembers():
     model = generator(ElmanCell(7), ElmanCell(6), start=".")
     chances, levels = model.read("at")
     logits, states = by_hand(model, model.encode(".at"), learned_states(model))
-    np.testing.assert_allclose(chances, softmax(logits), atol=1e-5)
+    np.testing.assert_allclose(chances, oracle.softmax(logits), atol=1e-5)
     assert [level.shape for level in levels] == [(3, 7), (3, 6)]
     for level, state in zip(levels, states):
         np.testing.assert_allclose(level[-1], state, atol=1e-5)
@@ -160,59 +153,6 @@ def test_characters_and_numbers():
         model.decode([0, 99])
 
 
-# Drawing
-
-
-def test_uniform_numbers_are_uniform_and_independent():
-    seeds, rows, steps = (np.asarray(a, "uint32") for a in np.ogrid[:4, :50, :1000])
-    u = keras.ops.convert_to_numpy(uniform(seeds, rows, steps)).astype("float64")
-    assert u.shape == (4, 50, 1000) and 0 <= u.min() and u.max() < 1
-    counts = np.histogram(u, bins=100, range=(0, 1))[0]
-    expected = u.size / 100
-    # Chi-square with 99 degrees of freedom: mean 99, standard deviation sqrt(198).
-    assert abs(((counts - expected) ** 2 / expected).sum() - 99) < 4 * 198**0.5
-    for axis in range(3):  # neighbours: other seeds, rows, steps
-        a, b = np.split(np.delete(u, 0, axis), 1)[0], np.delete(u, -1, axis)
-        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4 / a.size**0.5
-    # What is drawn elsewhere changes nothing.
-    alone = uniform(seeds[2], rows[0, 7:8], steps[0, :, 500:])
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(alone)[0], u[2, 7, 500:])
-
-
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    temperature=st.sampled_from([1e-9, 0.3, 1.0, 2.5]),
-    top_k=st.sampled_from([None, 1, 2, 5, 9, 100]),
-    top_p=st.sampled_from([None, 1e-6, 0.3, 0.9, 1.0]),
-)
-def test_sample_draws_from_the_distribution_that_is_asked_for(
-    seed, temperature, top_k, top_p
-):
-    count = 1000
-    logits = np.random.default_rng(seed).normal(size=9, scale=2).astype("float32")
-    # Evenly spaced numbers: each character is drawn as often as its chance says.
-    uniforms = ((np.arange(count) + 0.5) / count).astype("float32")
-    drawn = sample(np.tile(logits, (count, 1)), uniforms, temperature, top_k, top_p)
-    found = np.bincount(keras.ops.convert_to_numpy(drawn), minlength=9) / count
-
-    p = softmax(logits.astype("float64") / temperature)
-    order = np.argsort(-p)
-    p[order[top_k or 9 :]] = 0
-    p /= p.sum()
-    before = np.cumsum(p[order]) - p[order]
-    p[order[before >= (top_p or 1.0)]] = 0
-    p /= p.sum()
-    np.testing.assert_allclose(found, p, atol=1.1 / count)
-    assert not found[p == 0].any()
-
-
-def test_temperature_zero_takes_the_likeliest_and_of_equals_the_first():
-    logits = np.array([[0.0, 3.0, 3.0], [2.0, -1.0, 1.9999]], "float32")
-    uniforms = np.array([0.999, 0.999], "float32")
-    drawn = sample(logits, uniforms, temperature=0.0)
-    assert keras.ops.convert_to_numpy(drawn).tolist() == [1, 0]
-
-
 # Writing
 
 
@@ -232,14 +172,14 @@ def test_greedy_text_is_that_of_the_equations():
 def test_what_is_drawn_has_the_chances_of_the_equations():
     model, count = elman(), 4000
     logits, states = by_hand(model, model.encode(" t"), learned_states(model))
-    p = softmax(logits[-1])
+    p = oracle.softmax(logits[-1])
     texts = model.generate(["t"] * count, length=2, seed=5)
     first = np.bincount([model.encode(t)[0] for t in texts], minlength=len(p))
     deviation = (count * p * (1 - p)) ** 0.5
     assert (abs(first - count * p) <= 4.5 * deviation + 1e-9).all()
     # and of the second character, after the commonest first
     likeliest = int(p.argmax())
-    p = softmax(by_hand(model, [likeliest], states)[0][-1])
+    p = oracle.softmax(by_hand(model, [likeliest], states)[0][-1])
     texts = [t for t in texts if model.encode(t)[0] == likeliest]
     second = np.bincount([model.encode(t)[1] for t in texts], minlength=len(p))
     deviation = (len(texts) * p * (1 - p)) ** 0.5
@@ -252,8 +192,11 @@ def test_only_the_likeliest_are_written(options):
     text = model.generate("the", length=100, temperature=1.5, seed=3, **options)
     logits, _ = by_hand(model, model.encode(" the" + text), learned_states(model))
     for character, row in zip(text, logits[3:]):
-        p = np.sort(softmax(row / 1.5))[::-1]
-        rank = (softmax(row / 1.5) > softmax(row / 1.5)[model.encode(character)]).sum()
+        p = np.sort(oracle.softmax(row / 1.5))[::-1]
+        rank = (
+            oracle.softmax(row / 1.5)
+            > oracle.softmax(row / 1.5)[model.encode(character)]
+        ).sum()
         assert rank < options.get("top_k", 99)
         assert p[:rank].sum() < options.get("top_p", 1.0) + 1e-5
 
@@ -356,7 +299,7 @@ def test_a_condition_trains_its_own_first_states_and_no_other():
 
     def loss(state, level):
         states = [state if i == level else first[i] for i in range(2)]
-        p = softmax(by_hand(model, x[0], states)[0])
+        p = oracle.softmax(by_hand(model, x[0], states)[0])
         return -np.log(p[range(7), y[0]]).mean()
 
     expected = [
@@ -393,7 +336,7 @@ def test_windows_with_a_carried_state_are_the_text_in_one_go():
         whole = keras.ops.convert_to_numpy(model(np.stack([ids[:12], ids[12:24]])))
         np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-5)
     # The loss of `evaluate` is then that of the whole text, too.
-    p = softmax(whole.astype("float64"))
+    p = oracle.softmax(whole.astype("float64"))
     y = np.stack([ids[1:13], ids[13:25]])
     loss = -np.log(np.take_along_axis(p, y[..., None], -1)).mean()
     np.testing.assert_allclose(model.evaluate(batches, verbose=0), loss, rtol=1e-5)
@@ -438,46 +381,6 @@ def test_fit_reads_consecutive_windows_in_their_order():
     # Another batch size later on is no matter.
     losses = [model.evaluate(each, verbose=0) for each in (batches, other, batches)]
     assert losses[0] == pytest.approx(losses[2])
-
-
-def test_texts_of_different_length_are_read_row_by_row():
-    lengths, timesteps = [9, 3, 14, 6, 2, 5], 4
-    texts = [np.arange(n) + 20 * i for i, n in enumerate(lengths)]
-    batches = ConsecutiveWindows(texts, 2, timesteps, conditions=range(6), seed=1)
-    orders = set()
-    for _ in range(3):
-        read = {}
-        current = [None, None]
-        for index in range(len(batches)):
-            inputs, y = batches[index]
-            assert inputs["tokens"].shape == y.shape == (2, timesteps)
-            for row in range(2):
-                real = y[row] >= 0
-                if not real.any():
-                    continue  # this row is at its end
-                if inputs["fresh"][row]:
-                    current[row] = inputs["conditions"][row]
-                    assert current[row] not in read
-                    read[current[row]] = []
-                assert inputs["conditions"][row] == current[row]
-                pairs = zip(inputs["tokens"][row][real], y[row][real])
-                read[current[row]] += pairs
-        assert read == {
-            i: list(zip(text[:-1], text[1:])) for i, text in enumerate(texts)
-        }
-        orders.add(tuple(read))
-        batches.on_epoch_end()
-    assert len(orders) == 3
-    # They are spread: no row has much more to read than the other.
-    assert len(batches) <= 1 + sum(-(-(n - 1) // timesteps) for n in lengths) // 2 + 3
-
-
-def test_windows_shift_the_text_by_one():
-    ids = np.arange(23)
-    x, y = windows(ids, 5)
-    assert x.shape == (4, 5)
-    np.testing.assert_array_equal(x.ravel(), ids[:20])
-    np.testing.assert_array_equal(y, x + 1)
 
 
 # Saving
@@ -765,22 +668,3 @@ def test_inputs_must_hold_what_the_model_has():
         elman()((x, np.zeros(2, "int32")))
     with pytest.raises(ValueError, match="`fresh`"):
         generator()({"tokens": x, "fresh": np.ones(2, bool)})
-
-
-@pytest.mark.parametrize(
-    "name, arguments",
-    [
-        ("tokens", {"texts": np.arange(5), "timesteps": 5}),
-        ("texts", {"texts": np.arange(11), "batch_size": 3}),
-        ("texts", {"texts": [np.arange(4), np.arange(1)]}),
-        ("texts", {"texts": [1, 2, 3]}),
-        ("texts", {"texts": []}),
-        ("batch_size", {"batch_size": 0}),
-        ("timesteps", {"timesteps": 0}),
-        ("conditions", {"texts": [np.arange(4)] * 2, "conditions": [1]}),
-    ],
-)
-def test_windows_that_cannot_be_cut_are_refused(name, arguments):
-    defaults = {"texts": np.arange(40), "batch_size": 2, "timesteps": 4}
-    with pytest.raises(ValueError, match=f"`{name}`"):
-        ConsecutiveWindows(**{**defaults, **arguments})

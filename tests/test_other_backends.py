@@ -21,8 +21,10 @@ THE_REST = [
     "tests/test_export.py",
     "tests/test_generation.py",
     "tests/test_gradient_flow.py",
+    "tests/test_sampling.py",
     "tests/test_seq2seq.py",
     "tests/test_text.py",
+    "tests/test_text_windows.py",
     "tests/test_vocabulary.py",
     "keras_rnn",
 ]

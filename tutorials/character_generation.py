@@ -56,7 +56,7 @@ import tunes
 from n_grams import n_gram
 
 import keras_rnn
-from keras_rnn.generation import ConsecutiveWindows, Generator
+from keras_rnn import ConsecutiveWindows, Generator
 
 # %% [markdown]
 # ## The choices

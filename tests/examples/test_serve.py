@@ -20,7 +20,7 @@ import pytest
 import tensorflow as tf
 
 import keras_rnn
-from keras_rnn.generation import sample
+from keras_rnn.sampling import sample
 from tests.examples import SERVE
 
 # isort: split
