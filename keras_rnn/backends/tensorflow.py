@@ -63,8 +63,15 @@ def scan(
         loops = [(timesteps // size, size), (timesteps % size, 1)]
     dtype = carry[0].dtype
     if in_place:
-        rows = tf.shape(sequences[0])[0]
-        arrays = [tf.zeros((rows, timesteps, width), dtype) for width in widths]
+        # What they hold at first is written over. To copy a sequence takes XLA less time
+        # than to fill with zeros, which it divides among threads that are at work.
+        like = sequences[0]
+        arrays = [
+            like
+            if width == like.shape[-1]
+            else tf.zeros((tf.shape(like)[0], timesteps, width), dtype)
+            for width in widths
+        ]
     else:
         arrays = [
             tf.TensorArray(dtype, timesteps, element_shape=[batch_size, width])
