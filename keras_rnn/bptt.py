@@ -85,9 +85,8 @@ class Pass:
     def _run(self, inputs, states, masks, drops, training, return_sequences):
         """The pass over a whole batch: one function, whose gradient is by hand."""
         cell = self.cell
-        sizes = (training, *inputs.shape[1::-1])  # of time, of the batch
-        forward = choose(self.forward, self._compiled, *sizes)
-        backward = choose(self.backward, self._compiled, *sizes)
+        forward = choose(self.forward, self._compiled, training, inputs)
+        backward = choose(self.backward, self._compiled, training, inputs)
         arguments = inputs, cell.input_weights(), cell.recurrent_weights(), states
 
         @custom_gradient

@@ -403,6 +403,22 @@ def test_the_first_lengths_are_compiled_and_all_are_right():
         np.testing.assert_allclose(function(x), layer(x), atol=1e-6)
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("kind", LAYERS)
+def test_bfloat16_is_not_compiled_on_a_processor(kind):
+    import tensorflow as tf
+
+    if tf.config.list_logical_devices("GPU"):
+        pytest.skip("a GPU multiplies bfloat16 as it does the rest")
+    for dtype, wanted in (("mixed_bfloat16", False), ("mixed_float16", True)):
+        layer = LAYERS[kind][0](3, dtype=dtype)
+        layer.build((2, 4, 2))
+        function = tf.function(lambda x, layer=layer: layer(x, training=True))
+        traced = function.get_concrete_function(tf.TensorSpec((2, 4, 2)))
+        nodes = traced.graph.as_graph_def().node
+        assert any(node.attr["_XlaMustCompile"].b for node in nodes) == wanted
+
+
 # ---------------------------------------------------------------- the loop by itself
 
 

@@ -19,7 +19,7 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
     return carry, [jnp.swapaxes(each, 0, 1) for each in outputs]
 
 
-def choose(loop, kept, training, timesteps, batch_size):
+def choose(loop, kept, training, inputs):
     """A loop as the fast pass is to call it: compiled once for each shape."""
     if loop.__name__ not in kept:
         kept[loop.__name__] = jax.jit(loop)

@@ -124,7 +124,7 @@ def _steps_per_turn(timesteps):
     return min(best, timesteps)
 
 
-def choose(loop, compiled, training, timesteps, batch_size):
+def choose(loop, compiled, training, inputs):
     """A loop as the fast pass is to call it: as it is, traced once, or compiled.
 
     XLA runs a loop of small steps faster than a graph does, but compiles anew for each
@@ -132,21 +132,25 @@ def choose(loop, compiled, training, timesteps, batch_size):
     whose number of steps is fixed, where the batch has one size or two, and otherwise
     only what is fixed altogether; and of each layer the first few lengths. Lengths that
     vary cost next to nothing more, and a model that is exported for any batch size holds
-    plain operations only.
+    plain operations only. Products of bfloat16 it leaves to the graph: on a CPU they take
+    XLA five times as long.
 
     Args:
         loop: A function of tensors, and of `in_place` and `one_by_one` (see `scan`).
         compiled: Dictionary, which keeps what was made of the loops for the next call,
             and for which lengths.
         training: Boolean.
-        timesteps: Integer, or `None` where it is known only when the graph runs.
-        batch_size: Likewise.
+        inputs: Tensor of shape `(batch, timesteps, features)`: that its sizes are known
+            before the graph runs, and its dtype, decide.
     """
+    batch_size, timesteps = inputs.shape[:2]
     lengths = compiled.setdefault("lengths", set())
     fixed = timesteps is not None and (training or batch_size is not None)
+    slow = inputs.dtype == tf.bfloat16 and not _has_gpu()
+    known = timesteps in lengths or len(lengths) < LENGTHS_COMPILED
     if tf.executing_eagerly():
         kind = {"reduce_retracing": True}
-    elif fixed and (timesteps in lengths or len(lengths) < LENGTHS_COMPILED):
+    elif fixed and known and not slow:
         lengths.add(timesteps)
         kind = {"jit_compile": True}
     elif training:
@@ -169,12 +173,16 @@ def shards(batch_size, training):
         batch_size: Integer, or `None` where it is known only when the graph runs.
         training: Boolean. Training batches are large, or all of one size but the last.
     """
-    if tf.config.list_logical_devices("GPU"):
+    if _has_gpu():
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if batch_size is None:
         return cores if training else 1
     return max(1, min(cores, batch_size // ROWS_PER_SHARD))
+
+
+def _has_gpu():
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def split(tensors, count):
