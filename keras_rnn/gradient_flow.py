@@ -162,10 +162,9 @@ def jacobian_spectrum(layer, x, steps=1, mask=None):
         )
     jacobians = np.stack([_jacobian(layer, call, t) for t in range(timesteps)], axis=1)
     if call.mask is not None:
-        real = ops.convert_to_numpy(call.mask).T[
-            :, :, None, None
-        ]  # (batch, timesteps, 1, 1)
-        jacobians = np.where(real, jacobians, np.eye(jacobians.shape[-1]))
+        real = ops.convert_to_numpy(call.mask).T  # (batch, timesteps)
+        identity = np.eye(jacobians.shape[-1])
+        jacobians = np.where(real[..., None, None], jacobians, identity)
     count = timesteps - steps + 1
     product = jacobians[:, steps - 1 :]  # (batch, count, size, size)
     for back in range(1, steps):

@@ -15,11 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.backends import (
-    compiled_once,
-    random_state_kept,
-    value_and_gradients,
-)
+from keras_rnn.backends import compiled_once, random_state_kept, value_and_gradients
 from keras_rnn.cells.cell import DERIVATIVES
 
 # A unit is saturated where its activation has less than this part of its steepest slope.

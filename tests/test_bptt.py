@@ -376,6 +376,15 @@ def test_new_sizes_are_compiled_once_each(monkeypatch):
     assert len(traces) == seen
 
 
+def is_compiled(function, *shape):
+    """Whether XLA runs a loop in a `tf.function`, on a tensor of so much of a shape."""
+    import tensorflow as tf
+
+    traced = function.get_concrete_function(tf.TensorSpec(shape))
+    nodes = traced.graph.as_graph_def().node
+    return any(node.attr["_XlaMustCompile"].b for node in nodes)
+
+
 @pytest.mark.tensorflow
 def test_the_first_lengths_are_compiled_and_all_are_right():
     import tensorflow as tf
@@ -389,15 +398,9 @@ def test_the_first_lengths_are_compiled_and_all_are_right():
     def function(x):
         return layer(x, training=True)
 
-    def compiled(timesteps):
-        """Whether XLA runs the loop, where a batch of any size has so many steps."""
-        spec = tf.TensorSpec((None, timesteps, 2))
-        graph = function.get_concrete_function(spec).graph.as_graph_def()
-        return any(node.attr["_XlaMustCompile"].b for node in graph.node)
-
     lengths = range(3, 3 + LENGTHS_COMPILED + 2)
-    found = {timesteps: compiled(timesteps) for timesteps in lengths}
-    assert list(found.values()) == [True] * LENGTHS_COMPILED + [False] * 2
+    found = [is_compiled(function, None, timesteps, 2) for timesteps in lengths]
+    assert found == [True] * LENGTHS_COMPILED + [False] * 2
     for timesteps in lengths:
         x = np.random.normal(size=(2, timesteps, 2)).astype("float32")
         np.testing.assert_allclose(function(x), layer(x), atol=1e-6)
@@ -414,9 +417,7 @@ def test_bfloat16_is_not_compiled_on_a_processor(kind):
         layer = LAYERS[kind][0](3, dtype=dtype)
         layer.build((2, 4, 2))
         function = tf.function(lambda x, layer=layer: layer(x, training=True))
-        traced = function.get_concrete_function(tf.TensorSpec((2, 4, 2)))
-        nodes = traced.graph.as_graph_def().node
-        assert any(node.attr["_XlaMustCompile"].b for node in nodes) == wanted
+        assert is_compiled(function, 2, 4, 2) == wanted
 
 
 # ---------------------------------------------------------------- the loop by itself
