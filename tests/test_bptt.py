@@ -1,5 +1,7 @@
 """The fast pass, against Keras's loop with autodiff and against finite differences."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -113,7 +115,7 @@ def check_against_the_loop(kind, how, draw, tolerance=TOLERANCE):
     slow.set_weights(fast.get_weights())
     assert fast.uses_fast_pass
 
-    arguments = {"mask": mask, "training": True}
+    arguments = {"mask": mask, "training": draw(st.booleans())}
     given_states = states if draw(st.booleans()) else []
     for ours, theirs in zip(
         outputs_and_gradients(fast, how, x, given_states, **arguments),
@@ -140,7 +142,7 @@ def test_gradients_in_a_graph_of_unknown_sizes(kind, data):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", CELLS)
-@settings(max_examples=4)
+@settings(max_examples=6)
 @given(st.data())
 def test_gradients_of_compiled_loops(kind, data):
     check_against_the_loop(kind, "compiled", data.draw)
@@ -423,6 +425,36 @@ def test_bfloat16_is_not_compiled_on_a_processor(kind):
 # ---------------------------------------------------------------- the loop by itself
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [ElmanRNN, lambda *a, **o: ElmanRNN(*a, activation="relu", **o), LSTM, GRU],
+    ids=["elman", "relu", "lstm", "gru"],
+)
+def test_no_step_copies_an_array_of_all_steps(make, training):
+    """XLA does where it cannot tell that what is written over has been read."""
+    import tensorflow as tf
+
+    layer = make(5, return_sequences=True)
+    x = tf.constant(np.random.randn(3, 9, 2), "float32")
+    mask = tf.constant(np.arange(9) < np.array([[9], [3], [4]])) if training else None
+
+    @tf.function(jit_compile=True)
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, mask=mask, training=training)
+        return tape.gradient(outputs, x) if training else outputs
+
+    run(x)
+    program = run.experimental_get_compiler_ir(x)(stage="optimized_hlo")
+    assert " while(" in program
+    # What the entry calls runs once, the bodies of the loops among the rest at each step.
+    rest = "\n".join(p for p in program.split("\n\n") if not p.startswith("ENTRY"))
+    assert not re.findall(r".*= f32\[3,9,\d+\]\S* copy\(.*", rest)
+
+
 @pytest.mark.parametrize("timesteps", [1, 2, 5, 6, 7, 11, 101])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(
@@ -431,6 +463,7 @@ def test_bfloat16_is_not_compiled_on_a_processor(kind):
         "eager",
         pytest.param("unknown sizes", marks=pytest.mark.tensorflow),
         pytest.param("compiled", marks=pytest.mark.tensorflow),
+        pytest.param("written over", marks=pytest.mark.tensorflow),
     ],
 )
 def test_scan_is_a_running_sum(timesteps, reverse, how):
@@ -442,9 +475,11 @@ def test_scan_is_a_running_sum(timesteps, reverse, how):
             return [total], [total]
 
         zeros = ops.zeros_like(x[:, 0])
-        return scan(step, [zeros], [x], [2], reverse, in_place=how == "compiled")
+        arrays = {"in_place": compiled, "over_first": how == "written over"}
+        return scan(step, [zeros], [x], [2], reverse, **(arrays if compiled else {}))
 
-    if how == "compiled":
+    compiled = how in ("compiled", "written over")
+    if compiled:
         import tensorflow as tf
 
         function = tf.function(run, jit_compile=True)

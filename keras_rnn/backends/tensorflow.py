@@ -25,7 +25,14 @@ ROWS_PER_SHARD = 8
 
 
 def scan(
-    step, carry, sequences, widths, reverse=False, in_place=False, one_by_one=False
+    step,
+    carry,
+    sequences,
+    widths,
+    reverse=False,
+    in_place=False,
+    over_first=False,
+    one_by_one=False,
 ):
     """Carries states along the time axis of some sequences.
 
@@ -39,6 +46,8 @@ def scan(
             their own step either way.
         in_place: Whether the outputs are written into arrays of their final size. XLA
             does so without a copy; a graph would copy the whole array each time.
+        over_first: Whether, with `in_place`, the array of the first output may be the
+            first sequence itself: it is where they are as wide, and not in `reverse`.
         one_by_one: Whether a turn of the loop is one step, as it is with `in_place`.
 
     Returns:
@@ -78,6 +87,13 @@ def scan(
             for width in widths
         ]
 
+    over_first &= widths[0] == sequences[0].shape[-1] and not reverse
+    if over_first:
+        # XLA would copy the whole array in each turn if some part of a step could read
+        # there once it is written over. So a turn that has written reads for the next one.
+        carry = [*carry, sequences[0][:, 0]]
+        sequences = sequences[1:]
+
     def write(array, place, output):
         if in_place:
             return ops.slice_update(array, (0, place, 0), output[:, None])
@@ -91,8 +107,14 @@ def scan(
         places = [first, *(first + way * i for i in range(1, size))]
         for place in places:
             slices = [tf.gather(s, place, axis=1) for s in sequences]
+            if over_first:
+                *carry, ahead = carry
+                slices = [ahead, *slices]
             carry, outputs = step(carry, slices)  # (batch, width) each
             arrays = [write(a, place, o) for a, o in zip(arrays, outputs)]
+            if over_first:
+                following = tf.minimum(place + 1, timesteps - 1)
+                carry = [*carry, tf.gather(arrays[0], following, axis=1)]
         return carry, arrays
 
     start = 0
@@ -110,6 +132,8 @@ def scan(
                 maximum_iterations=turns,
             )
         start = start + turns * size
+    if over_first:
+        *carry, _ = carry
     if not in_place:
         arrays = [tf.transpose(array.stack(), (1, 0, 2)) for array in arrays]
     for array, width in zip(arrays, widths):
