@@ -9,6 +9,11 @@ import numpy
 TITLES = {"elman": "Elman", "lstm": "LSTM", "gru": "GRU"}
 KERAS_NAMES = {"elman": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 PEER_TITLES = {"keras": "Keras", "torch": "PyTorch", "jax": "JAX"}
+FIT_TITLES = {
+    "dataset": "fit, dataset of fixed shapes",
+    "arrays": "fit, arrays",
+    "predict": "predict, arrays",
+}
 # Okabe and Ito's colours, told apart with any colour vision; hatches, without colour.
 STYLES = {
     "keras": ("#0072B2", ""),
@@ -58,9 +63,9 @@ def progress(kind, entry):
         return head + f"{entry['shape']}: " + ", ".join(values)
     if kind == "fit":
         return head + ", ".join(
-            f"{source}: {milliseconds(entry[source]['ours'])}, "
-            f"x keras {spread(entry[source], 'keras')}"
-            for source in ("dataset", "arrays")
+            f"{way}: {milliseconds(entry[way]['ours'])}, "
+            f"x keras {spread(entry[way], 'keras')}"
+            for way in FIT_TITLES
         )
     return head + ", ".join(
         f"{way}, {name}: {statistics.median(found['first']):.2f} s, "
@@ -121,14 +126,14 @@ def fit_table(entries):
     rows = [
         [
             TITLES[entry["cell"]],
-            {"dataset": "dataset, shapes fixed", "arrays": "arrays"}[source],
-            milliseconds(entry[source]["ours"]),
-            spread(entry[source], "keras"),
+            title,
+            milliseconds(entry[way]["ours"]),
+            spread(entry[way], "keras"),
         ]
         for entry in entries
-        for source in ("dataset", "arrays")
+        for way, title in FIT_TITLES.items()
     ]
-    return table(["", "data", "ours, a step", "x Keras"], rows)
+    return table(["", "", "ours, a step", "x Keras"], rows)
 
 
 def lengths_table(entry):
@@ -178,7 +183,7 @@ def markdown(record):
         parts += [compile_table(record, record["train"])]
     if "fit" in record:
         parts += [
-            f"### model.fit at {shape_title(record, 'B')}",
+            f"### model.fit and model.predict at {shape_title(record, 'B')}",
             fit_table(record["fit"]),
         ]
     for entry in record.get("lengths", []):

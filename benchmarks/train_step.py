@@ -23,8 +23,9 @@ Run it on a quiet machine. What is measured (see `peers.py` for what the peers c
 - **compile time**: the first training step, less the median of the later ones.
 - **fit**: whole steps of `model.fit`: Embedding(20000) -> layer, last output only ->
   Dense(1), Adam, at shape B, ours and Keras's, from a `tf.data.Dataset` of fixed shapes
-  and from NumPy arrays (there the batch size is not fixed). The median step of a
-  fit, from the end of one to the end of the next, after a fit that is not counted.
+  and from NumPy arrays (there the batch size is not fixed), and steps of `model.predict`
+  from these arrays. The median step of a fit, from the end of one to the end of the next,
+  after a fit that is not counted.
 - **lengths**: the same model, new in each round, on ten lengths, one batch of each in
   an epoch: from a dataset with an unknown number of steps ("one dataset"), and in ten
   calls of `fit` with arrays ("ten fits"). The first epoch, with all that is traced and
@@ -193,20 +194,24 @@ def words(count, steps):
     return tokens, rng.integers(0, 2, (count, 1)).astype("float32")
 
 
-def step_of_fit(model, data):
-    """Seconds of a step of `fit`: the median, which knows nothing of start and end."""
+def seconds_of_step(run, data):
+    """Seconds of a step of `fit` or `predict`: the median, blind to start and end."""
     import keras
 
     ends = []
+
+    def mark(batch, logs):
+        ends.append(time.perf_counter())
+
     clock = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter())
+        on_train_batch_end=mark, on_predict_batch_end=mark
     )
-    model.fit(**data, verbose=0, callbacks=[clock])
+    run(**data, verbose=0, callbacks=[clock])
     return statistics.median(b - a for a, b in zip(ends, ends[1:]))
 
 
 def measure_fit(cell, sizes, rounds):
-    """Seconds of a step of `fit`, from a dataset and from arrays."""
+    """Seconds of a step of `fit`, from a dataset and from arrays, and of `predict`."""
     import tensorflow as tf
 
     shape, count = sizes["shapes"]["B"], sizes["fit_steps"]
@@ -214,30 +219,33 @@ def measure_fit(cell, sizes, rounds):
     arrays = words(batch * count, steps)
     dataset = tf.data.Dataset.from_tensor_slices(arrays)
     dataset = dataset.batch(batch, drop_remainder=True)
-    sources = {
-        "dataset": {"x": dataset, "shuffle": False},
-        "arrays": {"x": arrays[0], "y": arrays[1], "batch_size": batch},
+    ways = {
+        "dataset": ("fit", {"x": dataset, "shuffle": False}),
+        "arrays": ("fit", {"x": arrays[0], "y": arrays[1], "batch_size": batch}),
+        "predict": ("predict", {"x": arrays[0], "batch_size": batch}),
     }
     results = {}
-    for source, data in sources.items():
+    for way, (method, data) in ways.items():
         models = {name: model_of(name, cell, shape) for name in ("ours", "keras")}
-        results[source] = {name: [] for name in models}
+        results[way] = {name: [] for name in models}
         for turn in range(-1, rounds):  # the first fit is not counted
             for name, model in models.items():
-                seconds = step_of_fit(model, data)
+                seconds = seconds_of_step(getattr(model, method), data)
                 if turn >= 0:
-                    results[source][name].append(seconds)
+                    results[way][name].append(seconds)
     return results
 
 
 @contextlib.contextmanager
 def graphs_only():
     """What our layers trace in here takes the loops of graphs, whatever its sizes."""
+    import tensorflow as tf
+
     from keras_rnn import bptt
 
     usual = bptt.choose
-    bptt.choose = lambda loop, kept, training, *sizes: usual(
-        loop, kept, training, timesteps=None, batch_size=None
+    bptt.choose = lambda loop, kept, training, inputs: usual(
+        loop, kept, training, tf.TensorSpec((None, None, None), inputs.dtype)
     )
     try:
         yield

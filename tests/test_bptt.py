@@ -78,7 +78,10 @@ def outputs_and_gradients(layer, kind, x, states=(), **arguments):
 
 def check_against_the_loop(kind, how, draw, tolerance=TOLERANCE):
     """All that comes out of the pass, and all gradients, equal those of Keras's loop."""
-    batch, timesteps = draw(st.integers(1, 4)), draw(st.integers(1, 13))
+    batch = draw(st.integers(1, 4))
+    # JAX compiles each step of the loop that it is compared with; the pass there has no
+    # remainder of steps.
+    timesteps = draw(st.integers(1, 13 if CELLS_IN_FLOAT64 else 5))
     if draw(st.booleans()):
         batch += 16  # enough rows for two loops side by side
     features, units = draw(st.integers(1, 5)), draw(st.integers(1, 4))
