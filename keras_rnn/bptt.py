@@ -129,24 +129,6 @@ class Pass:
         sequence = results.pop(0) if return_sequences else None
         return sequence, results
 
-    def forward_of_inputs(self, inputs, input_weights, *others, **how):
-        """`forward`, and before it the projection of all steps.
-
-        Compiled, each h_t is then written over the projection of its step, which takes
-        less time than to write it beside, and the bias waits for its step.
-
-        Args:
-            inputs: Tensor of shape `(batch, timesteps, features)`.
-            input_weights: List of the weights of the projection.
-            *others: What `forward` takes after the projection.
-            **how: As in `forward`.
-        """
-        if not how.get("in_place"):
-            return self.forward(dense(inputs, *input_weights), *others, **how)
-        kernel, *bias = input_weights
-        projected = dense(inputs, kernel)
-        return self.forward(projected, *others, bias, over_first=True, **how)
-
     def forward(self, projected, weights, states, masks, drops, bias=(), **how):
         """The loop forward: the last states, each h_t, and what is saved of each step.
 
@@ -180,6 +162,24 @@ class Pass:
             step, states, [projected, *masks], widths, **how
         )
         return last, sequence, saved
+
+    def forward_of_inputs(self, inputs, input_weights, *others, **how):
+        """`forward`, and before it the projection of all steps.
+
+        Compiled, each h_t is then written over the projection of its step, which takes
+        less time than to write it beside, and the bias waits for its step.
+
+        Args:
+            inputs: Tensor of shape `(batch, timesteps, features)`.
+            input_weights: List of the weights of the projection.
+            *others: What `forward` takes after the projection.
+            **how: As in `forward`.
+        """
+        if not how.get("in_place"):
+            return self.forward(dense(inputs, *input_weights), *others, **how)
+        kernel, *bias = input_weights
+        projected = dense(inputs, kernel)
+        return self.forward(projected, *others, bias, over_first=True, **how)
 
     def backward(
         self,
