@@ -478,11 +478,13 @@ def test_scan_is_a_running_sum(timesteps, reverse, how):
             return [total], [total]
 
         zeros = ops.zeros_like(x[:, 0])
-        arrays = {"in_place": compiled, "over_first": how == "written over"}
-        return scan(step, [zeros], [x], [2], reverse, **(arrays if compiled else {}))
+        return scan(step, [zeros], [x], [2], reverse, **arrays)
 
-    compiled = how in ("compiled", "written over")
-    if compiled:
+    arrays = {
+        "compiled": {"in_place": True},
+        "written over": {"in_place": True, "over_first": True},
+    }.get(how, {})
+    if arrays:
         import tensorflow as tf
 
         function = tf.function(run, jit_compile=True)
