@@ -21,7 +21,7 @@ import tensorflow as tf
 
 import keras_rnn
 from keras_rnn.sampling import sample
-from tests.examples import SERVE
+from tests.tutorials.scripts import ROOT
 
 # isort: split
 pytest.importorskip("fastapi", reason="the extra [serve] is not installed")
@@ -32,6 +32,7 @@ import uvicorn
 
 pytestmark = pytest.mark.tensorflow  # a SavedModel is TensorFlow's
 
+SERVE = ROOT / "examples" / "serve"
 REVIEW = "Not good, bad \U0001f3ac caf\u00e9 but  great"
 CHARACTERS = "\n abcdefghé"
 # The service has neither Keras nor this package.

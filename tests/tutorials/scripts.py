@@ -13,8 +13,6 @@ from unittest import mock
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "tutorials"
-if str(TUTORIALS) not in sys.path:  # so that tests can import them as modules
-    sys.path.insert(0, str(TUTORIALS))
 
 
 def python(*arguments, cwd=None, wait=True, **popen):

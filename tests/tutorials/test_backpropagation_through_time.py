@@ -6,16 +6,10 @@ no difference of nearly equal numbers is taken.
 
 import json
 import re
-import sys
-from pathlib import Path
 
+import backpropagation_through_time as tutorial
 import numpy as np
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "tutorials" / "backpropagation_through_time.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import backpropagation_through_time as tutorial  # noqa: E402
 
 SEED, TINY = 3, 1e-30
 

@@ -1,16 +1,10 @@
 """The tutorial as its readers run it, and what its tasks and claims say."""
 
 import json
-import sys
-from pathlib import Path
 
+import deep_and_bidirectional as tutorial
 import numpy as np
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "tutorials" / "deep_and_bidirectional.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import deep_and_bidirectional as tutorial  # noqa: E402
 
 
 @pytest.fixture

@@ -1,16 +1,11 @@
 """The tasks: what their labels say, computed here from the inputs in another way."""
 
 import sys
-from pathlib import Path
 
+import memory_tasks
 import numpy as np
 import pytest
-
-TUTORIALS = Path(__file__).parents[2] / "tutorials"
-sys.path.insert(0, str(TUTORIALS))
-
-import memory_tasks  # noqa: E402
-import workshop  # noqa: E402
+import workshop
 
 
 @pytest.fixture

@@ -1,18 +1,12 @@
 """The tutorial as its readers run it: a small run, what it writes, what it refuses."""
 
 import json
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "tutorials" / "vanishing_gradients.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import vanishing_gradients as tutorial  # noqa: E402
-import workshop  # noqa: E402
+import vanishing_gradients as tutorial
+import workshop
 
 ARGUMENTS = ["--quick", "--seed", "2"]
 
