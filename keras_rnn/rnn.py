@@ -225,7 +225,12 @@ class RNN(keras.layers.RNN):
 
     @property
     def uses_fast_pass(self):
-        """Whether the layer takes the pass of `keras_rnn.bptt`, else Keras's loop."""
+        """Whether the layer takes the pass of `keras_rnn.bptt`, else Keras's loop.
+
+        The pass has gradients, and these have gradients in their turn. For `jax.jvp`,
+        what stands on it (`jax.hessian`), and `torch.func`, which go forward or need a
+        rule of their own, put the cell into `keras.layers.RNN`.
+        """
         return self.fast_pass_obstacle is None
 
     @property

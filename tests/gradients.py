@@ -51,6 +51,28 @@ def _torch(loss, variables, inputs):
 _by_backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 
 
+def squared_slope(value, x):
+    """The sum of the squares of d value(x) / dx, which has a gradient in its turn."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = value(x)
+        slope = tape.gradient(y, x)
+    elif backend == "jax":
+        import jax
+
+        slope = jax.grad(value)(x)
+    else:
+        import torch
+
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(value(x), x, create_graph=True)
+    return keras.ops.sum(slope**2)
+
+
 def finite_differences(loss, variables, epsilon=1e-6):
     """The gradient of `loss()` by central differences, a list for the variables."""
     gradients = []

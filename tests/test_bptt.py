@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_rnn import GRU, LSTM, RNN, ElmanCell, ElmanRNN, GRUCell, LSTMCell
 from keras_rnn.backends import scan, split
-from tests.gradients import autodiff, finite_differences
+from tests.gradients import autodiff, finite_differences, squared_slope
 from tests.oracle import CELLS_IN_FLOAT64
 
 DTYPE, TOLERANCE = ("float64", 1e-9) if CELLS_IN_FLOAT64 else ("float32", 1e-4)
@@ -21,6 +21,12 @@ LAYERS = {
     "lstm": (LSTM, keras.layers.LSTM),
     "gru": (GRU, keras.layers.GRU),
 }
+
+WAYS = [
+    "eager",
+    pytest.param("unknown sizes", marks=pytest.mark.tensorflow),
+    pytest.param("compiled", marks=pytest.mark.tensorflow),
+]
 
 
 def mode(function, kind):
@@ -48,11 +54,14 @@ def value_of(outputs):
     return sum(ops.sum(ops.sin(3 * each)) for each in keras.tree.flatten(outputs))
 
 
-def outputs_and_gradients(layer, kind, x, states=(), **arguments):
-    """What a layer gives, and the gradients by its weights, `x` and `states`."""
+def outputs_and_gradients(layer, kind, x, states=(), call=None, **arguments):
+    """What a layer gives, and the gradients by its weights, `x` and `states`.
+
+    With `call`, what that function of the same arguments gives.
+    """
 
     def run(x, *states):
-        return layer(x, initial_state=list(states) or None, **arguments)
+        return (call or layer)(x, initial_state=list(states) or None, **arguments)
 
     variables = layer.trainable_variables
     if kind == "eager":
@@ -187,14 +196,7 @@ def test_weights_of_keras_give_its_outputs_and_gradients(kind, masked):
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize(
-    "how",
-    [
-        "eager",
-        pytest.param("unknown sizes", marks=pytest.mark.tensorflow),
-        pytest.param("compiled", marks=pytest.mark.tensorflow),
-    ],
-)
+@pytest.mark.parametrize("how", WAYS)
 def test_dropout_is_that_of_the_loop(kind, how):
     """With the same seed, the pass and Keras's loop drop the same."""
     x = np.random.randn(20, 6, 2).astype("float32")
@@ -284,25 +286,53 @@ def test_gru_with_reset_before_the_product_is_that_of_keras():
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("how", WAYS)
+def test_the_gradient_of_a_gradient(kind, how):
+    """A penalty on the gradient by the inputs trains the weights through it."""
+    x = np.random.randn(3, 4, 2)
+    mask = np.arange(4) < [[4], [3], [1]]
+    fast = RNN(CELLS[kind](3), dtype=DTYPE)
+    slow = keras.layers.RNN(CELLS[kind](3, dtype=DTYPE), dtype=DTYPE, unroll=True)
+    fast.build(x.shape), slow.build(x.shape)
+    slow.set_weights(fast.get_weights())
+
+    results = []
+    for layer, way in ((fast, how), (slow, "eager")):
+
+        def penalty(x, initial_state, layer=layer):
+            def value(x):
+                return value_of(layer(x, initial_state, mask=mask, training=True))
+
+            return squared_slope(value, x)
+
+        results.append(outputs_and_gradients(layer, way, x, call=penalty))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+
+
 @pytest.mark.tensorflow
-def test_the_gradient_of_a_gradient():
-    """A penalty on the gradient of the inputs trains the weights through it."""
+def test_a_persistent_tape_in_a_graph():
+    """Two losses of one forward pass, each with its gradient."""
     import tensorflow as tf
 
-    layer = ElmanRNN(3, dtype="float64")
-    x = ops.convert_to_tensor(np.random.randn(2, 4, 2))
+    layer = ElmanRNN(3)
+    x = np.random.randn(17, 4, 2).astype("float32")
     layer.build(x.shape)
 
-    def loss():
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            value = ops.sum(ops.sin(layer(x)))
-        return ops.sum(tape.gradient(value, x) ** 2)
+    @tf.function
+    def two_gradients(x):
+        with tf.GradientTape(persistent=True) as tape:
+            y = layer(x, training=True)
+            losses = tf.reduce_sum(y**2), tf.reduce_sum(tf.sin(y))
+        return [tape.gradient(loss, layer.trainable_variables) for loss in losses]
 
-    variables = layer.trainable_variables
-    pairs = zip(autodiff(loss, variables), finite_differences(loss, variables))
-    for ours, by_differences in pairs:
-        np.testing.assert_allclose(ours, by_differences, atol=1e-6)
+    for loss, ours in zip((ops.square, ops.sin), two_gradients(x)):
+        found = autodiff(
+            lambda x, loss=loss: ops.sum(loss(layer(x))), layer.trainable_variables, [x]
+        )
+        for a, b in zip(ours, found):
+            np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 @pytest.mark.tensorflow

@@ -185,9 +185,42 @@ def choose(loop, compiled, training, inputs):
         return functools.partial(loop, one_by_one=True)
     key = (loop.__name__, *kind)
     if key not in compiled:
-        loop = functools.partial(loop, in_place="jit_compile" in kind)
-        compiled[key] = tf.function(loop, autograph=False, **kind)
+        in_place = "jit_compile" in kind
+        function = functools.partial(loop, in_place=in_place)
+        function = tf.function(function, autograph=False, **kind)
+        compiled[key] = _differentiable(function, loop) if in_place else function
     return compiled[key]
+
+
+def _differentiable(compiled, loop):
+    """A compiled loop, which has no gradient, with that of the same loop in a graph.
+
+    The pass has its gradient by hand, so nobody takes that of its loops, but for who
+    wants the gradient of a gradient.
+
+    Args:
+        compiled: Function of nests of tensors.
+        loop: What was compiled.
+    """
+
+    @tf.custom_gradient
+    def function(*arguments):
+        tensors = keras.tree.flatten(arguments)
+        floating = [each for each in tensors if each.dtype.is_floating]  # no mask
+
+        def gradient(*upstream):
+            with tf.GradientTape() as tape:
+                tape.watch(floating)
+                results = keras.tree.flatten(loop(*arguments))
+            found = iter(tape.gradient(results, floating, upstream))
+            return [next(found) if t.dtype.is_floating else None for t in tensors]
+
+        # A tape that is persistent, or has another one around it, would ask for the
+        # gradient of what is compiled at once.
+        hidden = keras.tree.map_structure(tf.stop_gradient, arguments)
+        return compiled(*hidden), gradient
+
+    return function
 
 
 def shards(batch_size, training):

@@ -34,12 +34,25 @@ def split(tensors, count):
 class _ByHand(torch.autograd.Function):
     @staticmethod
     def forward(context, function, *tensors):
+        context.function = function
+        context.save_for_backward(*tensors)
         results, context.gradient = function(*tensors)
         return results
 
     @staticmethod
     def backward(context, *upstream):
-        return None, *context.gradient(*upstream)
+        if not torch.is_grad_enabled():
+            return None, *context.gradient(*upstream)
+        # `create_graph`: the gradient is to have one itself. What the gradient by hand
+        # keeps of the way forward has none, so the way is gone again.
+        tensors = context.saved_tensors
+        wanted = [each for each in tensors if each.requires_grad]
+        results, _ = context.function(*tensors)
+        found = torch.autograd.grad(
+            results, wanted, upstream, create_graph=True, allow_unused=True
+        )
+        found = iter(found)
+        return None, *(next(found) if each.requires_grad else None for each in tensors)
 
 
 def custom_gradient(function):
