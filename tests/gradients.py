@@ -85,7 +85,7 @@ def finite_differences(loss, variables, epsilon=1e-6):
                 moved = value.copy()
                 moved[index] += sign * epsilon
                 variable.assign(moved)
-                losses.append(float(loss()))
+                losses.append(float(keras.ops.convert_to_numpy(loss())))
             gradient[index] = (losses[0] - losses[1]) / (2 * epsilon)
         variable.assign(value)
         gradients.append(gradient)

@@ -311,6 +311,21 @@ def test_the_gradient_of_a_gradient(kind, how):
         np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
 
 
+@pytest.mark.float64
+def test_the_gradient_of_a_gradient_equals_finite_differences():
+    layer = ElmanRNN(3, dtype="float64")
+    x = ops.convert_to_tensor(np.random.randn(2, 4, 2))
+    layer.build(x.shape)
+
+    def loss():
+        return squared_slope(lambda x: ops.sum(ops.sin(layer(x))), x)
+
+    variables = layer.trainable_variables
+    pairs = zip(autodiff(loss, variables), finite_differences(loss, variables))
+    for ours, by_differences in pairs:
+        np.testing.assert_allclose(ours, by_differences, atol=1e-6)
+
+
 @pytest.mark.tensorflow
 def test_a_persistent_tape_in_a_graph():
     """Two losses of one forward pass, each with its gradient."""
