@@ -56,7 +56,8 @@ class Pass:
 
     def __init__(self, cell):
         self.cell = cell
-        self._compiled = {}  # a loop is traced and compiled once, not at each call
+        # A loop is traced and compiled once, not at each call: for the cell as it is.
+        self._compiled, self._assignments = {}, None
 
     def __call__(
         self, inputs, states, mask=None, training=False, return_sequences=True
@@ -76,7 +77,7 @@ class Pass:
             the last states.
         """
         # What a pass may go without comes as a list of one tensor, or of none.
-        drop = self.cell.held_state_mask(training)  # (batch, units), or None
+        _, drop = self.cell.held_masks(training)  # (batch, units), or None
         drops = [] if drop is None else [drop]
         masks = [] if mask is None else [ops.expand_dims(mask, -1)]
         parts = split(
@@ -90,6 +91,8 @@ class Pass:
     def _run(self, inputs, states, masks, drops, training, return_sequences):
         """The pass over a whole batch: one function, whose gradient is by hand."""
         cell = self.cell
+        if self._assignments != cell.assignments:  # another activation, say
+            self._compiled, self._assignments = {}, cell.assignments
         narrow = cell.input_weights()[0].shape[1] <= NARROW
         inside = narrow and not training
         forward = self.forward_of_inputs if inside else self.forward

@@ -12,6 +12,7 @@ from keras import ops
 from keras_rnn.backends import scan
 from keras_rnn.bptt import Pass
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from keras_rnn.cells.cell import overridden
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -84,12 +85,11 @@ class RNN(keras.layers.RNN):
                 "same object twice would be two levels that share their weights. "
                 f"Received: cell={cell}"
             )
-        if len(cells) == 1:  # Keras's loops lose the nesting of the one state
-            (cell,) = cells
+        if len(cells) == 1 and not _overridden_stack(cell):
+            (cell,) = cells  # Keras's loops lose the nesting of the one state
         super().__init__(cell, *args, **kwargs)
         # Kept out of Keras's tracking: a pass has no variables but those of its cell.
-        passes = tuple(Pass(each) for each in cells)
-        object.__setattr__(self, "_passes", passes)
+        object.__setattr__(self, "_passes", {})
         if kwargs.get("dtype") is not None:
             for each in (self.cell, *cells):
                 if isinstance(each, keras.Layer) and not each.built:
@@ -238,6 +238,9 @@ class RNN(keras.layers.RNN):
         """Why the layer does not take the fast pass: a sentence, or `None` if it does."""
         if self.unroll:
             return "unroll=True asks for Keras's unrolled loop"
+        method = overridden(self, ["inner_loop"], RNN) or _overridden_stack(self.cell)
+        if method:
+            return f"the fast pass does not call `{method}`, which is overridden"
         for cell in self._levels():
             if not isinstance(cell, RecurrentCell):
                 return f"{cell.name} is not a cell of keras_rnn"
@@ -247,7 +250,13 @@ class RNN(keras.layers.RNN):
 
     def _levels(self):
         """The cells, from the one that reads the inputs to the one that gives y_t."""
-        return getattr(self.cell, "cells", [self.cell])
+        return list(getattr(self.cell, "cells", [self.cell]))
+
+    def _pass(self, cell):
+        """The fast pass of a cell, which keeps what it compiled."""
+        if id(cell) not in self._passes:
+            self._passes[id(cell)] = Pass(cell)
+        return self._passes[id(cell)]
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if not self.uses_fast_pass:
@@ -261,11 +270,14 @@ class RNN(keras.layers.RNN):
             mask = None if mask is None else ops.flip(mask, axis=1)
         cells, outputs, last_states = self._levels(), sequences, []
         levels = [initial_state] if len(cells) == 1 else initial_state
-        for cell, run, states in zip(cells, self._passes, levels):
+        for cell, states in zip(cells, levels):
             inputs = ops.cast(outputs, cell.compute_dtype)
             whole = self.return_sequences or cell is not cells[-1]
-            inputs = cell.drop_inputs(inputs, training)
-            sequence, states = run(inputs, list(states), mask, training, whole)
+            drop, _ = cell.held_masks(training)  # (batch, features), or None
+            if drop is not None:
+                inputs = inputs * ops.expand_dims(drop, 1)
+            run, states = self._pass(cell), list(states)
+            sequence, states = run(inputs, states, mask, training, whole)
             last_states.append(states)
             outputs = cell.readout(sequence if whole else states[0])
         if mask is not None:
@@ -320,6 +332,14 @@ class RNN(keras.layers.RNN):
         if output_mask is not None:
             output_mask = ops.flip(output_mask, axis=1)
         return [output_mask, *state_masks] if self.return_state else output_mask
+
+
+def _overridden_stack(cell):
+    """The method that a stack of cells has and Keras's has not: a string, or `None`."""
+    stack = keras.layers.StackedRNNCells
+    if not isinstance(cell, stack):
+        return None
+    return overridden(cell, ["__call__", "call"], stack)
 
 
 def _check_sequences(shape):

@@ -1,6 +1,7 @@
 """The loop over time and the gradients on JAX."""
 
 import contextlib
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,8 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
 def choose(loop, kept, training, inputs):
     """A loop as the fast pass is to call it: compiled once for each shape."""
     if loop.__name__ not in kept:
-        kept[loop.__name__] = jax.jit(loop)
+        # A function of its own: what JAX traced of an equal one is not taken.
+        kept[loop.__name__] = jax.jit(functools.partial(loop))
     return kept[loop.__name__]
 
 

@@ -76,6 +76,48 @@ DERIVATIVES = {
 }
 
 
+# What each step goes through in Keras's loop, and the fast pass does in its own way.
+_NOT_OF_THE_PASS = (
+    "call",
+    "drop_inputs",
+    "drop_state",
+    "get_dropout_mask",
+    "get_recurrent_dropout_mask",
+    "reset_dropout_mask",
+    "reset_recurrent_dropout_mask",
+)
+# What the fast pass computes for all steps at once, or has the gradient of by `adjoint`.
+_OF_THE_BACKWARD_STEP = (
+    "step",
+    "recurrent_term",
+    "input_weights",
+    "recurrent_weights",
+    "readout",
+    "held_masks",
+)
+
+
+def overridden(layer, names, owner):
+    """The first of some methods that is not the one of a class, or `None`.
+
+    Args:
+        layer: A layer or a cell.
+        names: Names of methods.
+        owner: A class that the one of `layer` is derived from.
+
+    Returns:
+        String, the class (or the layer, if the method was replaced on it) and the method:
+        "MyCell.call".
+    """
+    for name in names:
+        if name in vars(layer):
+            return f"{layer.name}.{name}"
+        if getattr(type(layer), name) is not getattr(owner, name):
+            mro = type(layer).__mro__
+            return f"{next(c for c in mro if name in vars(c)).__name__}.{name}"
+    return None
+
+
 class RecurrentCell:
     """The learned first state, the output and the dropout that all cells share.
 
@@ -116,6 +158,13 @@ class RecurrentCell:
 
     # The weight behind each state, in the order of the states.
     initial_state_names = ("initial_state",)
+
+    # How often an attribute was assigned: what `keras_rnn.bptt` compiles depends on them.
+    assignments = 0
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        object.__setattr__(self, "assignments", self.assignments + 1)
 
     def __init__(
         self,
@@ -164,8 +213,8 @@ class RecurrentCell:
         self.initial_state_constraint = keras.constraints.get(initial_state_constraint)
 
         self.output_size = units if output_units is None else output_units
-        self.reset_dropout_mask()
-        self.reset_recurrent_dropout_mask()
+        # The dropout masks of now. Kept out of Keras's tracking: no part of the model.
+        object.__setattr__(self, "_held", {})
 
     @classmethod
     def argument_names(cls):
@@ -266,7 +315,9 @@ class RecurrentCell:
 
     # One step, cut where time comes in. `step` makes the new states from two terms: the
     # projected input, which waits for nothing, and the recurrent term, which waits for
-    # h_{t-1}. `adjoint` goes back through `step`.
+    # h_{t-1}. `adjoint` is the backward step. The fast pass is taken for the methods that
+    # it belongs to: those that its class has, or inherits. An override further down is
+    # obeyed by Keras's loop, which calls the cell at each step.
 
     # How many tensors of shape (batch, units) `step` saves for `adjoint`.
     saved_count = 0
@@ -292,14 +343,24 @@ class RecurrentCell:
         """
         return [self._tensor(self.recurrent_kernel)]
 
+    def recurrent_term(self, h_prev):
+        """The term that waits for the step before, h_{t-1} @ recurrent_kernel.
+
+        Args:
+            h_prev: Tensor of shape `(batch, units)`, after dropout.
+
+        Returns:
+            Tensor of shape `(batch, gates)`.
+        """
+        return dense(h_prev, *self.recurrent_weights())
+
     def step(self, projected, recurrent, states):
         """The new states.
 
         Args:
             projected: Tensor of shape `(batch, gates)`, the map of x_t by
                 `input_weights`.
-            recurrent: Tensor of shape `(batch, gates)`, the map of h_{t-1} by
-                `recurrent_weights`.
+            recurrent: Tensor of shape `(batch, gates)`, the `recurrent_term`.
             states: List of tensors of shape `(batch, units)`, the states before.
 
         Returns:
@@ -326,6 +387,17 @@ class RecurrentCell:
 
     def fast_pass_obstacle(self):
         """Why `keras_rnn.bptt` cannot run this cell: a sentence, or `None`."""
+        # The class of the backward step.
+        owner = next(c for c in type(self).__mro__ if "adjoint" in vars(c))
+        if method := (
+            overridden(self, ["__call__"], keras.Layer)
+            or overridden(self, _NOT_OF_THE_PASS, RecurrentCell)
+        ):
+            return f"the fast pass does not call `{method}`, which is overridden"
+        if method := overridden(self, _OF_THE_BACKWARD_STEP, owner):
+            return f"`{owner.__name__}.adjoint` does not belong to `{method}`"
+        if self.activity_regularizer is not None:
+            return f"{self.name} has an activity_regularizer, which reads each output"
         for name in ("activation", "recurrent_activation"):
             activation = getattr(self, name, keras.activations.linear)
             if activation not in DERIVATIVES:
@@ -336,9 +408,10 @@ class RecurrentCell:
         nested = isinstance(states, (list, tuple))
         states = list(states) if nested else [states]
         h_prev = self.drop_state(states[0], training)  # (batch, units)
+        inputs = ops.cast(inputs, self.compute_dtype)  # integers, say
         x = self.drop_inputs(inputs, training)  # (batch, features)
         projected = dense(x, *self.input_weights())  # (batch, gates)
-        recurrent = dense(h_prev, *self.recurrent_weights())  # (batch, gates)
+        recurrent = self.recurrent_term(h_prev)  # (batch, gates)
         states, _ = self.step(projected, recurrent, states)
         return self.readout(states[0]), states if nested else states[0]
 
@@ -352,56 +425,54 @@ class RecurrentCell:
     # keeps nothing: a mask that stayed behind would have the batch size of the past.
 
     def get_dropout_mask(self, step_input):
-        """The mask on the inputs of all steps until `reset_dropout_mask`."""
-        if self._input_mask is None:
-            self._input_mask = self._draw_mask(step_input, self.dropout)
-        return self._input_mask
+        """The mask on the inputs of all steps until `reset_dropout_mask`, or `None`."""
+        return self._held_mask("inputs", step_input, self.dropout)
 
     def get_recurrent_dropout_mask(self, step_input):
         """The mask on the states of all steps until `reset_recurrent_dropout_mask`."""
-        if self._state_mask is None:
-            self._state_mask = self._draw_mask(step_input, self.recurrent_dropout)
-        return self._state_mask
+        return self._held_mask("state", step_input, self.recurrent_dropout)
 
     def reset_dropout_mask(self):
         """Forgets the mask on the inputs."""
-        self._input_mask = None
+        self._held.pop("inputs", None)
 
     def reset_recurrent_dropout_mask(self):
         """Forgets the mask on the states."""
-        self._state_mask = None
+        self._held.pop("state", None)
 
-    def _draw_mask(self, like, rate):
-        if rate == 0.0:
-            return None
-        return keras.random.dropout(ops.ones_like(like), rate, seed=self.seed_generator)
-
-    def _drop(self, values, rate, mask):
-        """`values` with a fraction `rate` of them dropped, by `mask` if it is held."""
-        if rate == 0.0:
-            return values
-        return values * (self._draw_mask(values, rate) if mask is None else mask)
+    def _held_mask(self, name, like, rate):
+        if name not in self._held and rate > 0.0:
+            ones = ops.ones_like(like, dtype=self.compute_dtype)
+            mask = keras.random.dropout(ones, rate, seed=self.seed_generator)
+            self._held[name] = mask
+        return self._held.get(name)
 
     def drop_inputs(self, inputs, training):
-        """The inputs x_t after dropout, which works in training only.
-
-        Args:
-            inputs: Tensor of shape `(batch, features)`, or `(batch, timesteps, features)`.
-            training: Boolean.
-        """
-        mask = self._input_mask
-        if mask is not None and len(inputs.shape) == 3:
-            mask = ops.expand_dims(mask, 1)
-        return self._drop(inputs, self.dropout if training else 0.0, mask)
-
-    def held_state_mask(self, training):
-        """The mask on h_{t-1} that all steps share, `(batch, units)`, or `None`."""
-        return self._state_mask if training else None
+        """The inputs x_t, `(batch, features)`, after dropout in training."""
+        return self._drop("inputs", inputs, self.get_dropout_mask, training)
 
     def drop_state(self, state, training):
-        """The state h_{t-1} after recurrent dropout, which works in training only."""
-        rate = self.recurrent_dropout if training else 0.0
-        return self._drop(state, rate, self._state_mask)
+        """The state h_{t-1}, `(batch, units)`, after recurrent dropout in training."""
+        return self._drop("state", state, self.get_recurrent_dropout_mask, training)
+
+    def _drop(self, name, values, get_mask, training):
+        if not training:
+            return values
+        held = name in self._held
+        mask = get_mask(values)
+        if not held:
+            self._held.pop(name, None)
+        return values if mask is None else values * mask
+
+    def held_masks(self, training):
+        """The masks that all steps share, as an RNN layer had them drawn.
+
+        Returns:
+            Those on the inputs, `(batch, features)`, and on the states, `(batch, units)`:
+            each a tensor, or `None` where nothing is dropped.
+        """
+        held = self._held if training else {}
+        return held.get("inputs"), held.get("state")
 
     def get_config(self):
         initializers, regularizers = keras.initializers, keras.regularizers

@@ -61,19 +61,6 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
     (3, 5, 2)
     """
 
-    def call(self, inputs, states, training=False):
-        h_prev = states[0] if isinstance(states, (list, tuple)) else states
-        x = self.drop_inputs(inputs, training)  # (batch, features)
-        h_prev = self.drop_state(h_prev, training)  # (batch, units)
-
-        z = x @ self.kernel + h_prev @ self.recurrent_kernel
-        if self.use_bias:
-            z = z + self.bias
-        h = self.activation(z)  # (batch, units)
-        y = self.readout(h)  # (batch, output_units)
-
-        return y, [h] if isinstance(states, (list, tuple)) else h
-
     def step(self, projected, recurrent, states):
         """h_t = activation(projected + recurrent)."""
         return [self.activation(projected + recurrent)], []

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell, dense
+from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -69,14 +69,26 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
             weights.append(self._tensor(self.bias)[1])
         return weights
 
+    def recurrent_term(self, h_prev):
+        """With `reset_after=False` it ends in h_{t-1} itself: R_n has to wait for r_t."""
+        if self.reset_after:
+            return super().recurrent_term(h_prev)
+        (kernel,) = self.recurrent_weights()
+        return ops.concatenate([h_prev @ kernel[:, : 2 * self.units], h_prev], axis=-1)
+
     def step(self, projected, recurrent, states):
-        """The equations of h_t with `reset_after=True`."""
+        """The equations of z_t, r_t, n_t and h_t."""
         (h_prev,) = states
         x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
         h_z, h_r, h_n = ops.split(recurrent, 3, axis=-1)
         z = self.recurrent_activation(x_z + h_z)
         r = self.recurrent_activation(x_r + h_r)
-        n = self.activation(x_n + r * h_n)
+        if self.reset_after:
+            reset = r * h_n
+        else:
+            (kernel,) = self.recurrent_weights()
+            reset = (r * h_n) @ kernel[:, 2 * self.units :]
+        n = self.activation(x_n + reset)
         h = z * h_prev + (1 - z) * n
         return [h], [z, r, n, h_n, h_prev]
 
@@ -107,19 +119,3 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         if not self.reset_after:
             return f"{self.name} has reset_after=False: it multiplies by R_n after r_t"
         return super().fast_pass_obstacle()
-
-    def call(self, inputs, states, training=False):
-        if self.reset_after:
-            return super().call(inputs, states, training=training)
-        nested = isinstance(states, (list, tuple))
-        h_prev = states[0] if nested else states
-        dropped = self.drop_state(h_prev, training)
-        projected = dense(self.drop_inputs(inputs, training), *self.input_weights())
-        x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
-        (kernel,), both = self.recurrent_weights(), 2 * self.units
-        h_z, h_r = ops.split(dropped @ kernel[:, :both], 2, axis=-1)
-        z = self.recurrent_activation(x_z + h_z)
-        r = self.recurrent_activation(x_r + h_r)
-        n = self.activation(x_n + (r * dropped) @ kernel[:, both:])
-        h = z * h_prev + (1 - z) * n
-        return self.readout(h), [h] if nested else h
