@@ -16,7 +16,14 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 PASS = ["tests/cells", "tests/test_bptt.py"]
+# What is compiled for a cell is JAX's to keep, too.
+OVERRIDES = "tests/test_overrides.py"
+COMPILED = [
+    f"{OVERRIDES}::test_an_activation_assigned_after_the_first_call",
+    f"{OVERRIDES}::test_an_activation_assigned_after_fit",
+]
 THE_REST = [
+    OVERRIDES,
     "tests/test_rnn.py",
     "tests/test_export.py",
     "tests/test_generation.py",
@@ -29,8 +36,7 @@ THE_REST = [
     "keras_rnn",
 ]
 
-
-RUNS = {"jax": PASS, "torch": [*PASS, *THE_REST]}
+RUNS = {"jax": [*PASS, *COMPILED], "torch": [*PASS, *THE_REST]}
 
 
 @pytest.fixture(scope="module")

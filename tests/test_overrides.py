@@ -266,7 +266,8 @@ def test_an_activation_assigned_after_fit():
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [1, 2])
+# A stack of one cell ends in an error of Keras's loop on JAX.
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.tensorflow), 2])
 def test_a_stack_with_a_call_of_its_own(count):
     class Stack(keras.layers.StackedRNNCells):
         def call(self, inputs, states, training=False, **kwargs):
