@@ -44,7 +44,7 @@ BODY = (
 )  # bytes: a character takes up to 12 of them in JSON, \ud83c\udfac
 SHARE = 256  # words of the reviews that share a call: more, and the first waits long
 TO_ARRIVE = 10  # seconds that the head of a request may take, and again its body
-CONNECTIONS = 8  # of an address, for each request that it may have in work
+CONNECTIONS = 8  # of a client, for each request that it may have in work
 
 PAGE = Path(__file__).with_name("index.html")
 HEADERS = {
@@ -208,8 +208,11 @@ class Guard:
             self.in_work -= 1
 
     def is_proxy(self, address):
-        ip = address and ipaddress.ip_address(address[0])
-        return any(ip in network for network in self.proxies if ip)
+        """Whether a peer, a pair of host and port or `None`, is one of the proxies."""
+        if address is None:  # it has gone already
+            return False
+        ip = ipaddress.ip_address(address[0])
+        return any(ip in network for network in self.proxies)
 
 
 def client_at(address):
