@@ -4,7 +4,8 @@
 
 It starts the service with the options given (those of serve.py), and then `CLIENTS`
 clients ask it, each the next question as soon as the last one is answered, in some rounds
-of 30 seconds: three in four have a review judged, the others have a text written.
+of 30 seconds: three in four have a review judged, the others have a text written. They
+all have one address, so `--each` is as many, unless it is given.
 """
 
 import argparse
@@ -108,7 +109,8 @@ def main():
     options, serving = parser.parse_known_args()
     script = Path(__file__).with_name("serve.py")
     process = subprocess.Popen(
-        [sys.executable, script, *serving, "--port", str(options.port)]
+        [sys.executable, script, "--each", str(CLIENTS), *serving]
+        + ["--port", str(options.port)]
     )
     try:
         wait_for(options.port, process)

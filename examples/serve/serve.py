@@ -7,7 +7,9 @@ and then open http://127.0.0.1:8000. README.md says what the service answers.
 
 import argparse
 import asyncio
+import collections
 import contextlib
+import ipaddress
 import logging
 import math
 import os
@@ -24,11 +26,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import fastapi
+import h11
 import pydantic
 import uvicorn
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from models import Generator, Mistake, Sentiment
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REVIEW = 6_000  # characters; the network of the tutorial reads the first 640 words
 WORDS = 600  # of a review: each is a text for the network, the review up to there
@@ -38,7 +43,8 @@ BODY = (
     12 * REVIEW + 1_000
 )  # bytes: a character takes up to 12 of them in JSON, \ud83c\udfac
 SHARE = 256  # words of the reviews that share a call: more, and the first waits long
-TO_ARRIVE = 10  # seconds that a body may take
+TO_ARRIVE = 10  # seconds that the head of a request may take, and again its body
+CONNECTIONS = 8  # of a client, for each request that it may have in work
 
 PAGE = Path(__file__).with_name("index.html")
 HEADERS = {
@@ -137,24 +143,51 @@ class Writing:
                     del self.readers[text]
 
 
+# ------------------------------------------------------------- no client has it all
+
+
 class Guard:
     """Stands before the application: bounds the requests, their size and their time.
 
-    A request that calls for work comes in only if fewer than `most` are in work. Its body
-    must say that it is JSON, be of at most `BODY` bytes and arrive within `TO_ARRIVE`
-    seconds; its answer must be complete within `seconds`.
+    A request that calls for work must say that it is JSON, be of at most `BODY` bytes and
+    arrive within `TO_ARRIVE` seconds. Of one client there are at most `each` at a time,
+    those that still arrive included, and of all clients at most `most` in work: a body
+    that is slow to come takes nobody's place. An answer must be complete within `seconds`.
+
+    `proxies` are networks of `ipaddress`: who connects from there speaks for others.
     """
 
-    def __init__(self, app, most, seconds):
-        self.app, self.most, self.seconds = app, most, seconds
-        self.inside = 0
+    def __init__(self, app, most, each, seconds, proxies=()):
+        self.app, self.most, self.each, self.seconds = app, most, each, seconds
+        self.proxies = proxies
+        self.in_work = 0
+        self.requests = collections.Counter()  # of each client
 
     async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # uvicorn leaves the body out
         if scope["type"] != "http" or scope["method"] != "POST":
             return await self.app(scope, receive, send)
-        if self.inside >= self.most:
-            answer = refusal(503, "requests", f"{self.inside} in work", f"{self.most}")
+        client = client_at(scope["client"])
+        if self.requests[client] >= self.each:
+            given, allowed = f"{self.each} in work", f"{self.each} of one client"
+            answer = refusal(429, "requests", given, allowed)
             return await answer(scope, receive, send)
+        self.requests[client] += 1
+        try:
+            answer = body = await read_body(scope, receive)
+            if isinstance(body, bytes):
+                if self.in_work < self.most:
+                    return await self.work(scope, replay(body, receive), send)
+                given, allowed = f"{self.in_work} in work", f"{self.most}"
+                answer = refusal(503, "requests", given, allowed)
+            await answer(scope, receive, send)
+        finally:
+            self.requests[client] -= 1
+            if not self.requests[client]:
+                del self.requests[client]
+
+    async def work(self, scope, receive, send):
         began = False
 
         async def sending(message):
@@ -162,29 +195,103 @@ class Guard:
             began = True
             await send(message)
 
-        self.inside += 1
+        self.in_work += 1
         try:
             async with asyncio.timeout(self.seconds):
-                body = await read_body(scope, receive)
-                if isinstance(body, fastapi.Response):
-                    await body(scope, receive, sending)
-                else:
-                    await self.app(scope, replay(body, receive), sending)
+                await self.app(scope, receive, sending)
         except TimeoutError:
             if not began:
                 took, allowed = f"more than {self.seconds} s", f"{self.seconds} s"
                 await refusal(503, "time", took, allowed)(scope, receive, send)
             # Else uvicorn closes the connection: the answer is seen to be cut off.
         finally:
-            self.inside -= 1
+            self.in_work -= 1
+
+    def is_proxy(self, address):
+        """Whether a peer, a pair of host and port or `None`, is one of the proxies."""
+        if address is None:  # it has gone already
+            return False
+        ip = ipaddress.ip_address(address[0])
+        return any(ip in network for network in self.proxies)
+
+
+def client_at(address):
+    """Who counts as one client: an address, of IPv6 its first half, which one owner has.
+
+    Args:
+        address: Pair of host and port, or `None`.
+    """
+    host = address[0] if address else ""
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if ip.version == 4:
+        return ip
+    return ip.ipv4_mapped or int(ip) >> 64
+
+
+class Connection(H11Protocol):
+    """A connection of uvicorn, which by itself waits for the rest of a head for ever.
+
+    Here a client that owes something, the head of a request or what is left of a body
+    that is answered already, has `TO_ARRIVE` seconds. (Of a body that is not answered yet
+    `Guard` takes care.) And no client but a proxy has more than so many connections.
+    """
+
+    last_moment = None  # a timer while the client owes something
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self.owes(True)
+        guard, self.who = self.config.app, client_at(self.client)
+        held = sum(other.who == self.who for other in self.connections)
+        if held > CONNECTIONS * guard.each and not guard.is_proxy(self.client):
+            transport.write(
+                b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\n"
+                b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+            )
+            transport.close()
+
+    def data_received(self, data):
+        try:
+            super().data_received(data)
+        except h11.LocalProtocolError:  # no HTTP, in a body that is answered already
+            self.transport.abort()
+        else:
+            self.owes(self.cycle is None or self.cycle.response_complete)
+
+    def connection_lost(self, error):
+        self.owes(False)
+        super().connection_lost(error)
+
+    def owes(self, true):
+        if true and not self.last_moment:
+            self.last_moment = self.loop.call_later(TO_ARRIVE, self.transport.abort)
+        elif self.last_moment and not true:
+            self.last_moment.cancel()
+            self.last_moment = None
+
+
+def settings(proxies=()):
+    """How uvicorn is to serve a `Guard` behind these proxies."""
+    return {
+        "http": Connection,
+        "ws": "none",
+        "proxy_headers": bool(proxies),
+        "forwarded_allow_ips": list(map(str, proxies)),
+        "access_log": False,
+        "server_header": False,
+    }
 
 
 async def read_body(scope, receive):
     """The body of a request, or the answer that refuses it."""
-    headers = dict(scope["headers"])
-    kind = headers.get(b"content-type", b"").decode("latin-1")
+    headers = Headers(scope=scope)
+    kind = headers.get("content-type", "")
     if kind.split(";")[0].strip().lower() != "application/json":
-        return refusal(415, "Content-Type", kind or "nothing", "application/json")
+        given = shorten.repr(kind) if kind else "nothing"
+        return refusal(415, "Content-Type", given, "application/json")
     body = b""
     try:
         async with asyncio.timeout(TO_ARRIVE):
@@ -194,7 +301,7 @@ async def read_body(scope, receive):
                     return fastapi.Response(status_code=400)  # which nobody reads
                 body += message.get("body", b"")
                 if len(body) > BODY:
-                    given = headers.get(b"content-length", b"more").decode("latin-1")
+                    given = headers.get("content-length", "more")
                     return refusal(413, "body", f"{given} bytes", f"{BODY} bytes")
                 if not message.get("more_body"):
                     break
@@ -202,8 +309,11 @@ async def read_body(scope, receive):
         return refusal(408, "body", "a part", f"all of it within {TO_ARRIVE} s")
     try:
         body.decode("utf-8")
+        place = body.find(b"\0")  # by which UTF-16 and UTF-32 would be told
     except UnicodeDecodeError as error:
-        given = f"{body[error.start : error.start + 8]!r} at byte {error.start}"
+        place = error.start
+    if place >= 0:
+        given = f"{body[place : place + 8]!r} at byte {place}"
         return refusal(400, "body", given, "JSON in UTF-8")
     return body
 
@@ -222,11 +332,12 @@ def replay(body, receive):
 
 shorten = reprlib.Repr()
 shorten.maxstring = shorten.maxother = 80
+TOLD = 10  # errors of one request
 
 
 def refusal(status, field, given, allowed, **headers):
     """An answer that says which field is wrong, what it was and what it may be."""
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = "1"
     errors = [{"field": field, "given": given, "allowed": allowed}]
     return JSONResponse({"errors": errors}, status, headers=headers)
@@ -245,13 +356,13 @@ def tell_invalid(allowed):
 
     def tell(request, error):
         errors = []
-        for each in error.errors():
-            field = str((each["loc"][1:] or ("body",))[0])
+        for each in error.errors()[:TOLD]:
+            field = str((each["loc"][1:] or ("body",))[0])[:80]
             if each["type"] == "json_invalid":
                 return refusal(400, "body", each["ctx"]["error"], "JSON in UTF-8")
             missing = each["type"] == "missing"
             given = "nothing" if missing else shorten.repr(each["input"])
-            fields = allowed[request.url.path]
+            fields = allowed[request.scope["path"]]
             may_be = fields.get(field, "an object with " + ", ".join(fields))
             errors.append({"field": field, "given": given, "allowed": may_be})
         return JSONResponse({"errors": errors}, 422)
@@ -261,12 +372,16 @@ def tell_invalid(allowed):
 
 def tell_http(request, error):
     """A handler of what the framework itself refuses."""
-    path = request.url.path[:80]
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        return refusal(405, "method", request.method, allowed, Allow=allowed)
+        if allowed == "GET":
+            allowed = "GET, HEAD"
+        return refusal(405, "method", request.method[:80], allowed, Allow=allowed)
     if error.status_code == 404:
-        return refusal(404, "path", path, "/, /health, /sentiment, /generate")
+        # Not of `request.url`, which holds what the client says that the host is.
+        path = request.scope["path"][:80]
+        there = ", ".join(route.path for route in request.app.routes)
+        return refusal(404, "path", path, there)
     return refusal(error.status_code, "body", "what cannot be read", "JSON in UTF-8")
 
 
@@ -329,6 +444,18 @@ class Order(Request):
     )
 
 
+class Error(pydantic.BaseModel):
+    field: str
+    given: str
+    allowed: str
+
+
+class Errors(pydantic.BaseModel):
+    """What an answer of 4xx tells."""
+
+    errors: list[Error]
+
+
 def make_app(sentiment=None, generator=None):
     """The application: what it answers, for the models that are there."""
     judging = sentiment and Judging(sentiment)
@@ -347,6 +474,8 @@ def make_app(sentiment=None, generator=None):
         lifespan=at_work,
         docs_url=None,  # they would be fetched from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect goes to the host that the client names
+        responses={"4XX": {"model": Errors, "description": "What is wrong"}},
         exception_handlers={
             fastapi.exceptions.RequestValidationError: tell_invalid(allowed),
             HTTPException: tell_http,
@@ -438,6 +567,14 @@ def read_options(argv):
         allowed = "a whole number from 1" + (f" to {most}" if most < math.inf else "")
         raise argparse.ArgumentTypeError(f"must be {allowed}, not {text!r}")
 
+    def network(text):
+        try:
+            return ipaddress.ip_network(text)
+        except ValueError as error:
+            allowed = "an address or a network, as 10.0.0.0/8"
+            message = f"must be {allowed}, not {text!r}"
+            raise argparse.ArgumentTypeError(message) from error
+
     add = parser.add_argument
     add(
         "--sentiment", metavar="DIR", help="SavedModel of a network that judges reviews"
@@ -451,6 +588,21 @@ def read_options(argv):
         help="where to listen",
     )
     add("--most", type=positive, default=256, help="requests in work; more get a 503")
+    add(
+        "--each",
+        type=positive,
+        default=32,
+        help="requests of one client, in work or arriving; more get a 429",
+    )
+    add(
+        "--proxy",
+        type=network,
+        nargs="+",
+        default=[],
+        metavar="ADDRESS",
+        help="addresses or networks of reverse proxies, which are trusted to tell the "
+        "client's address as the last one in X-Forwarded-For",
+    )
     add("--timeout", type=positive, default=30, help="seconds that an answer may take")
     add(
         "--grace",
@@ -473,12 +625,17 @@ def main(argv=None):
         print("error:", " ".join(str(mistake).split()), file=sys.stderr)
         return 2
     uvicorn.run(
-        Guard(make_app(sentiment, generator), options.most, options.timeout),
+        Guard(
+            make_app(sentiment, generator),
+            options.most,
+            options.each,
+            options.timeout,
+            options.proxy,
+        ),
         host=options.host,
         port=options.port,
         timeout_graceful_shutdown=options.grace,
-        access_log=False,
-        server_header=False,
+        **settings(options.proxy),
     )
     return 0
 

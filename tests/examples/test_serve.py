@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import http.client
+import ipaddress
 import json
+import select
 import shutil
 import signal
 import socket
@@ -135,10 +137,10 @@ def service(folders):
         process.kill()
 
 
-def ask(port, path, body=None, method="POST", kind="application/json"):
+def ask(port, path, body=None, method="POST", kind="application/json", **headers):
     """The status, the headers and the body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    headers = {} if kind is None else {"Content-Type": kind}
+    headers |= {} if kind is None else {"Content-Type": kind}
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
     connection.request(method, path, body, headers)
@@ -261,6 +263,27 @@ def test_health_says_what_there_is(service):
     assert not found["generate"]["prompt_needed"]
 
 
+@pytest.mark.parametrize("path", ["/", "/health", "/openapi.json"])
+def test_head_is_get_without_the_body(service, path):
+    status, headers, body = ask(service, path, method="GET")
+    without = ask(service, path, method="HEAD")
+    assert without[0] == status == 200 and without[2] == b"" != body
+    names = ["Content-Type", "Content-Length", "Content-Security-Policy"]
+    assert [without[1][name] for name in names] == [headers[name] for name in names]
+    assert int(headers["Content-Length"]) == len(body)
+
+
+def test_the_description_for_programs_is_that_of_the_answers(service):
+    told = json.loads(ask(service, "/openapi.json", method="GET")[2])
+    assert set(told["paths"]) == {"/", "/health", "/sentiment", "/generate"}
+    assert "HTTPValidationError" not in told["components"]["schemas"]
+    error = told["components"]["schemas"]["Error"]
+    answer = json.loads(ask(service, "/sentiment", {})[2])
+    assert all(set(each) == set(error["required"]) for each in answer["errors"])
+    for path in ("/docs", "/redoc"):  # pages whose scripts come from elsewhere
+        assert ask(service, path, method="GET")[0] == 404
+
+
 # ------------------------------------------------------------------- what it refuses
 
 REFUSED = {
@@ -272,6 +295,10 @@ REFUSED = {
     "too deep": ("/sentiment", b"[" * 30_000, 400, "body"),
     "bad UTF-8": ("/sentiment", b'{"text": "caf\xe9"}', 400, "body"),
     "UTF-16": ("/sentiment", '{"text": "good"}'.encode("utf-16"), 400, "body"),
+    "UTF-16, no mark": ("/sentiment", b'\0{\0"\0a\0"\0:\x001\0}', 400, "body"),
+    "surrogate field": ("/sentiment", b'{"text": "a", "\\ud800": 1}', 422, "body"),
+    "long field": ("/sentiment", {"text": "a", "b" * 9000: 1}, 422, "b" * 80),
+    "many fields": ("/sentiment", {str(n): n for n in range(4000)}, 422, "text"),
     "lone surrogate": ("/sentiment", b'{"text": "\\ud83c good"}', 422, "text"),
     "NUL": ("/sentiment", {"text": "go\0od"}, 422, "text"),
     "no text": ("/sentiment", {}, 422, "text"),
@@ -286,6 +313,8 @@ REFUSED = {
     "unknown field": ("/sentiment", {"text": "a", "colour": 1}, 422, "colour"),
     "negative temperature": ("/generate", {"temperature": -0.1}, 422, "temperature"),
     "NaN": ("/generate", b'{"temperature": NaN}', 422, "temperature"),
+    "minus infinity": ("/generate", b'{"temperature": -Infinity}', 422, "temperature"),
+    "huge temperature": ("/generate", {"temperature": 10**400}, 422, "temperature"),
     "infinite": ("/generate", b'{"temperature": 1e999}', 422, "temperature"),
     "text for number": ("/generate", {"temperature": "1"}, 422, "temperature"),
     "no length": ("/generate", {"length": 0}, 422, "length"),
@@ -302,6 +331,9 @@ REFUSED = {
     "unknown characters": ("/generate", {"prompt": "axy"}, 422, "prompt"),
     "long prompt": ("/generate", {"prompt": "a" * 501}, 422, "prompt"),
     "unknown path": ("/nowhere", {}, 404, "path"),
+    "path with NUL": ("/sentiment%00", {}, 404, "path"),
+    "path in no UTF-8": ("/%ed%a0%80", {}, 404, "path"),
+    "long path": ("/" + 9000 * "a", {}, 404, "path"),
 }
 
 
@@ -320,19 +352,31 @@ def test_refused(service, name):
 
 
 @pytest.mark.parametrize(
-    "kind", [None, "text/plain", "multipart/form-data; boundary=x"]
+    "kind", [None, "text/plain", "multipart/form-data; boundary=x", "a" * 9000]
 )
 def test_refused_content_type(service, kind):
     status, _, answer = ask(service, "/sentiment", {"text": "good"}, kind=kind)
-    assert status == 415 and b"application/json" in answer
+    assert status == 415 and b"application/json" in answer and len(answer) < 500
     assert ask(service, "/sentiment", {"text": "good"})[0] == 200
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "A" * 9000])
 def test_refused_method(service, method):
     status, headers, answer = ask(service, "/sentiment", method=method)
     assert status == 405 and headers["Allow"] == "POST" and b"method" in answer
+    assert len(answer) < 500
     assert ask(service, "/sentiment", {"text": "good"})[0] == 200
+    assert ask(service, "/health", method="PUT")[1]["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "a/b", "[", "a#b?c", "caf\u00e9"])
+def test_what_the_client_says_that_the_host_is_decides_nothing(service, host):
+    expected = ask(service, "/sentiment", {"text": ""})
+    status, _, body = ask(service, "/sentiment", {"text": ""}, Host=host)
+    assert (status, body) == (422, expected[2])
+    status, headers, body = ask(service, "/sentiment/", {"text": "good"}, Host=host)
+    assert status == 404 and "Location" not in headers
+    assert b"evil" not in body
 
 
 @pytest.mark.parametrize(
@@ -357,6 +401,7 @@ def test_refused_as_no_http(service, sent):
         (["--generator", "sentiment"], "no signature `initial_state`"),
         (["--generator", "old"], "has no conditions and no start and no unknown"),
         (["--sentiment", "sentiment", "--port", "0"], "from 1 to 65535, not '0'"),
+        (["--sentiment", "sentiment", "--proxy", "*"], "or a network, as 10.0.0.0/8"),
     ],
 )
 def test_mistakes_on_the_command_line(folders, monkeypatch, capsys, arguments, says):
@@ -392,10 +437,16 @@ class Endless:
 
 
 @contextlib.contextmanager
-def running(generator, most=10, seconds=60, grace=60):
+def running(generator, most=10, each=10, seconds=60, grace=60, proxies=()):
     """The application with the generator, in a thread: its port and the server."""
-    app = serve.Guard(serve.make_app(None, generator), most, seconds)
-    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=grace)
+    proxies = [ipaddress.ip_network(proxy) for proxy in proxies]
+    app = serve.Guard(serve.make_app(None, generator), most, each, seconds, proxies)
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        timeout_graceful_shutdown=grace,
+        **serve.settings(proxies),
+    )
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -481,6 +532,142 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch):
                 b"Content-Type: application/json\r\n\r\n{"
             )
             assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+HEAD = b"POST /generate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+@contextlib.contextmanager
+def slow_bodies(port, count, clients=1):
+    """Connections of which each has sent half of a request, as a proxy hands them on."""
+    with contextlib.ExitStack() as stack:
+        connections = []
+        for n in range(count):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+            connections.append(stack.enter_context(connection))
+            # Who sends the header pretends; what the proxy adds stands last.
+            forwarded = b"X-Forwarded-For: 10.0.0.%d, 10.9.9.%d\r\n"
+            connection.sendall(HEAD + forwarded % (n % 250, n % clients))
+            connection.sendall(b"Content-Length: 2\r\n\r\n{")
+        yield connections
+
+
+def statuses(connections):
+    """The statuses that those have got who are answered already."""
+    found, _, _ = select.select(connections, [], [], 0)
+    return [connection.recv(12, socket.MSG_PEEK)[-3:] for connection in found]
+
+
+def test_others_are_served_while_one_client_sends_256_slow_bodies(monkeypatch):
+    monkeypatch.setattr(serve, "TO_ARRIVE", 60)
+    generator = Endless()
+    generator.end = True
+    with running(generator, most=3, each=4, proxies=["127.0.0.1"]) as (port, _):
+        with slow_bodies(port, 256) as connections:
+            wait_until(lambda: len(statuses(connections)) >= 252)
+            other = {"X-Forwarded-For": "10.0.0.1"}
+            for _ in range(3):
+                assert ask(port, "/generate", {}, **other)[::2] == (200, b"a")
+            assert statuses(connections) == [b"429"] * 252
+            same = {"X-Forwarded-For": "10.9.9.0"}
+            status, headers, body = ask(port, "/generate", {}, **same)
+            assert status == 429 and int(headers["Retry-After"]) > 0
+            assert json.loads(body)["errors"][0]["allowed"] == "4 of one client"
+        wait_until(lambda: ask(port, "/generate", {}, **same)[0] == 200)
+
+
+def test_slow_bodies_of_many_clients_take_no_place(monkeypatch):
+    monkeypatch.setattr(serve, "TO_ARRIVE", 60)
+    generator = Endless()
+    generator.end = True
+    with running(generator, most=3, each=4, proxies=["127.0.0.1"]) as (port, server):
+        with slow_bodies(port, 40, clients=20) as connections:
+            wait_until(lambda: len(server.server_state.tasks) == 40)
+            assert ask(port, "/generate", {})[0] == 200
+            assert statuses(connections) == []
+
+
+def test_who_is_no_proxy_is_not_believed():
+    generator = Endless()
+    generator.end = True
+    with running(generator, each=2) as (port, _):
+        with slow_bodies(port, 2, clients=2) as connections:
+            wait_until(lambda: ask(port, "/generate", {})[0] == 429)
+            assert statuses(connections) == []
+
+
+def test_connections_of_one_client():
+    most = 2 * serve.CONNECTIONS
+    with running(Endless(), each=2) as (port, _), contextlib.ExitStack() as stack:
+        for _ in range(most + 1):
+            last = socket.create_connection(("127.0.0.1", port), timeout=60)
+            stack.enter_context(last)
+        assert last.recv(1000).startswith(b"HTTP/1.1 429 ") and last.recv(1) == b""
+        stack.close()
+        wait_until(lambda: health(port))
+    with running(Endless(), each=2, proxies=["127.0.0.0/8"]) as (port, _):
+        with contextlib.ExitStack() as stack:
+            for _ in range(most + 1):
+                last = socket.create_connection(("127.0.0.1", port), timeout=60)
+                stack.enter_context(last)
+            assert health(port)["status"] == "ok"
+
+
+def test_who_counts_as_one_client():
+    def same(one, other):
+        return serve.client_at((one, 1)) == serve.client_at((other, 2))
+
+    assert same("10.0.0.1", "10.0.0.1") and not same("10.0.0.1", "10.0.0.2")
+    assert same("::ffff:10.0.0.1", "10.0.0.1") and same("2001:db8::1", "2001:db8::f:2")
+    assert not same("2001:db8::1", "2001:db8:0:1::1") and not same("unknown", "::")
+    assert serve.client_at(None) == serve.client_at(("", 0))
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+SLOW = {  # what is sent at first, and then again and again
+    "silence": (b"", b""),
+    "a head": (b"GET /health HTTP/1.1\r\nHost: a", b"a"),
+    "a second head": (b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET", b"a"),
+    "a body": (CHUNKED, b"1\r\n \r\n"),
+    "a body that nobody reads": (CHUNKED.replace(b"POST", b"PUT"), b"1\r\n \r\n"),
+    "a body that is too large": (
+        CHUNKED + b"%x\r\n" % (serve.BODY + 1) + b" " * (serve.BODY + 1) + b"\r\n",
+        b"1\r\n \r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_who_does_not_get_to_the_end_is_cut_off(monkeypatch, name):
+    monkeypatch.setattr(serve, "TO_ARRIVE", 0.3)
+    sent, more = SLOW[name]
+    with running(Endless()) as (port, server):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(sent)
+
+            def gone():
+                with contextlib.suppress(OSError):
+                    connection.sendall(more)
+                return not server.server_state.connections
+
+            wait_until(lambda: server.server_state.connections)
+            wait_until(gone)
+        assert health(port)["status"] == "ok"
+
+
+def test_no_http_in_a_body_that_is_answered(caplog):
+    with running(Endless()) as (port, _):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(CHUNKED.replace(b"POST", b"PUT"))
+            answer = b""
+            while not answer.endswith(b"}]}"):
+                answer += connection.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 405 ")
+            connection.sendall(b"no number\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
+        assert health(port)["status"] == "ok"
+    assert "Traceback" not in caplog.text
 
 
 def test_reviews_that_wait_share_a_call():
