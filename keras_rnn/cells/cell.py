@@ -11,6 +11,7 @@ so that it adds weights after those of Keras's cell and changes none of them.
 
 import inspect
 import operator
+import re
 
 import keras
 from keras import ops
@@ -64,6 +65,21 @@ def dense(inputs, kernel, bias=None):
         return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[1]))
     outputs = inputs @ kernel  # `ops.matmul` would round float64 to float32 on PyTorch
     return outputs if bias is None else outputs + bias
+
+
+def keras_group(store):
+    """The part of a weights file that is named after Keras's cell instead of ours.
+
+    Keras names the parts of a file by the classes of the layers, and of the cells in a
+    stack, and finds nothing under another name. Only those of SimpleRNN differ.
+
+    Args:
+        store: What Keras passes to `load_own_variables`.
+    """
+    path = getattr(store, "_h5_entry_path", None) or ""  # nothing public tells it
+    renamed = re.sub(r"\belman_rnn((_\d+)?/cell)$", r"simple_rnn\1", path)
+    renamed = re.sub(r"\belman_cell((_\d+)?)$", r"simple_rnn_cell\1", renamed)
+    return store if renamed == path else store.get(renamed)
 
 
 # The derivative of an activation, in terms of its value: what `adjoint` needs. An
@@ -473,6 +489,59 @@ class RecurrentCell:
         """
         held = self._held if training else {}
         return held.get("inputs"), held.get("state")
+
+    # The name is Keras's: its files are read through it.
+    def load_own_variables(self, store):
+        """Loads the weights from a file of this cell, or of Keras's.
+
+        Keras's has no initial state. A learned one then becomes zeros, what Keras starts
+        from, so that the outputs are those of the file.
+
+        Args:
+            store: What the file holds for this cell: arrays by `"0"`, `"1"`, ...
+
+        Raises:
+            ValueError: the file lacks any other weight, or has more than the cell.
+        """
+        if not self.built:
+            return super().load_own_variables(store)
+        if not store.keys():
+            store = keras_group(store)
+        saved = [store[str(i)] for i in range(len(store.keys()))]
+        own = {}
+        super().save_own_variables(own)  # the variables, in the order of a file
+        states = []
+        if self.learn_initial_state:
+            states = [getattr(self, name) for name in self.initial_state_names]
+        if states and len(saved) == len(own) - len(states):
+            rest = iter(saved)
+            saved = [
+                ops.zeros_like(variable)
+                if any(variable is state for state in states)
+                else next(rest)
+                for variable in own.values()
+            ]
+        if len(saved) != len(own):
+            raise ValueError(self._misfit(own.values(), saved))
+        super().load_own_variables({str(i): value for i, value in enumerate(saved)})
+
+    def _misfit(self, own, saved):
+        """What to tell where a file holds more or fewer weights than the cell has."""
+        wanted = [(variable.name, tuple(variable.shape)) for variable in own]
+        shapes = [tuple(value.shape) for value in saved]
+        message = (
+            f"The file must hold the weights of {self.name}: {wanted}. "
+            f"Received: {f'weights of the shapes {shapes}' if shapes else 'none'}."
+        )
+        states = [(self.units,)] * len(self.initial_state_names)
+        if not self.learn_initial_state and shapes[len(wanted) :] == states:
+            message += (
+                " It seems to hold a learned initial state as well: load it into a layer "
+                "with `learn_initial_state=True`. To start from zeros all the same, pass "
+                "the weights of that layer, without the learned state, to `set_weights` "
+                "of this one."
+            )
+        return message
 
     def get_config(self):
         initializers, regularizers = keras.initializers, keras.regularizers
