@@ -15,8 +15,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.backends import compiled
-from keras_rnn.cells.cell import different_cells, fraction, positive_integer
+from keras_rnn.backends import compiled, kept_apart
+from keras_rnn.cells.cell import (
+    different_cells,
+    fraction,
+    independent,
+    positive_integer,
+)
 from keras_rnn.export import new_saved_model
 from keras_rnn.rnn import RNN
 from keras_rnn.sampling import checked_seed, checked_settings, draw, prepare, uniform
@@ -150,7 +155,7 @@ class Generator(keras.Model):
                     weight = self.add_weight(
                         shape=(len(self.conditions), cell.units),
                         name=f"level_{i}_{name}",
-                        initializer=cell.initial_state_initializer.clone(),
+                        initializer=independent(cell.initial_state_initializer),
                         regularizer=cell.initial_state_regularizer,
                         constraint=cell.initial_state_constraint,
                     )
@@ -342,6 +347,7 @@ class Generator(keras.Model):
             for _ in level.cell.initial_state_names
         ]
         object.__setattr__(self, "_carried", carried)
+        self._no_weights = kept_apart(carried)
         # What Keras compiled has the variables of before.
         self.train_function = self.test_function = self.predict_function = None
 

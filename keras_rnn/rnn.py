@@ -9,10 +9,22 @@ import inspect
 import keras
 from keras import ops
 
-from keras_rnn.backends import scan
+from keras_rnn.backends import kept_apart, scan, with_sizes
 from keras_rnn.bptt import Pass
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
 from keras_rnn.cells.cell import overridden
+
+# The cells that read vectors, and whose states are vectors. One of the user's own may read
+# anything, and carry anything.
+VECTOR_CELLS = (
+    RecurrentCell,
+    keras.layers.SimpleRNNCell,
+    keras.layers.LSTMCell,
+    keras.layers.GRUCell,
+)
+
+MASK_MESSAGE = "`mask` must have the shape (batch, timesteps) of `sequences`"
+STATE_MESSAGE = "`initial_state` must hold tensors of the batch size of `sequences`"
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -38,7 +50,8 @@ class RNN(keras.layers.RNN):
 
     Args:
         cell: A cell, or a list of different cells to stack: one of this package, of
-            Keras, or your own.
+            Keras, or your own. Your own may read and carry what it may in
+            `keras.layers.RNN`: `(batch, timesteps, ...)`, states of any shape or nest.
         return_sequences: Boolean, default `False`: the output of each step instead of
             the last one.
         return_state: Boolean, default `False`: the last states after the output.
@@ -56,7 +69,8 @@ class RNN(keras.layers.RNN):
     Call arguments:
         sequences: Tensor of shape `(batch, timesteps, features)`.
         initial_state: List of tensors of shape `(batch, units)`, one for each state of
-            the cell: it replaces the learned state.
+            the cell: it replaces the learned state. For a cell of your own, a nest like
+            that of its states.
         mask: Boolean tensor of shape `(batch, timesteps)`: `False` marks the steps to
             skip.
         training: Boolean: whether dropout is at work.
@@ -66,10 +80,12 @@ class RNN(keras.layers.RNN):
         `return_sequences`; with `return_state`, a tuple of it and the last states.
 
     Raises:
-        ValueError: the same cell stands twice in a stack; `sequences` is ragged, is not
-            of rank 3, has no time step, or has an unknown number of features; `mask` or
-            `initial_state` has the wrong shape; the number of time steps (`unroll`) or
-            the batch size (`stateful`) is not known, or the latter changes.
+        ValueError: `cell` is none, or the same stands twice in a stack; `sequences` is
+            ragged, is not of rank 3, has no time step, or has an unknown number of
+            features, or another than before; `mask` or `initial_state` has the wrong
+            shape; the number of time steps (`unroll`) or the batch size (`stateful`) is
+            not known, or the latter changes. What a graph of TensorFlow leaves open is
+            checked when it runs, and is there an `InvalidArgumentError`.
 
     Example:
     >>> layer = RNN([ElmanCell(32), ElmanCell(16, output_units=3)])
@@ -78,15 +94,26 @@ class RNN(keras.layers.RNN):
     """
 
     def __init__(self, cell, *args, **kwargs):
-        cells = list(getattr(cell, "cells", [cell]) if callable(cell) else cell)
+        stacked = isinstance(cell, (list, tuple))
+        cells = list(cell if stacked else getattr(cell, "cells", [cell]))
+        if not (stacked or callable(cell)) or not all(
+            hasattr(each, name) for each in cells for name in ("call", "state_size")
+        ):
+            raise ValueError(
+                "`cell` must be a cell, which has a method `call` and a `state_size`, or "
+                f"a list of such. Received: cell={cell}"
+            )
         if not cells or len({id(each) for each in cells}) < len(cells):
             raise ValueError(
                 "`cell` must be a cell, or a list of at least one, all different: the "
                 "same object twice would be two levels that share their weights. "
                 f"Received: cell={cell}"
             )
-        if len(cells) == 1 and not _overridden_stack(cell):
-            (cell,) = cells  # Keras's loops lose the nesting of the one state
+        # Keras's loops lose the nesting of the one state of a stack; but what is no layer
+        # runs in a stack only.
+        alone = len(cells) == 1 and isinstance(cells[0], keras.Layer)
+        if alone and not _overridden_stack(cell):
+            (cell,) = cells
         super().__init__(cell, *args, **kwargs)
         # Kept out of Keras's tracking: a pass has no variables but those of its cell.
         object.__setattr__(self, "_passes", {})
@@ -121,21 +148,27 @@ class RNN(keras.layers.RNN):
         }
 
     def build(self, sequences_shape, initial_state_shape=None):
-        _check_sequences(sequences_shape)
-        if self.unroll and sequences_shape[1] is None:
+        self._check_sequences(sequences_shape)
+        if self.stateful and sequences_shape[0] is None:
             raise ValueError(
-                "`unroll=True` needs a known number of time steps. "
+                "`stateful=True` needs a known batch size: give it in "
+                "`keras.Input(..., batch_size=...)`, or batch the data with "
+                "`drop_remainder=True`. "
                 f"Received: sequences.shape={tuple(sequences_shape)}"
             )
         super().build(sequences_shape, initial_state_shape)
+        weights = {id(weight) for weight in self.weights}
+        apart = [each for each in super().variables if id(each) not in weights]
         if self.stateful:
+            self._batch_size = sequences_shape[0]
             # Kept out of Keras's tracking, as `states` is, so that what was carried is
             # neither a weight nor saved.
-            object.__setattr__(
-                self,
-                "_fresh",
-                keras.Variable(True, trainable=False, dtype="bool", name="fresh"),
-            )
+            fresh = keras.Variable(True, trainable=False, dtype="bool", name="fresh")
+            object.__setattr__(self, "_fresh", fresh)
+            apart.append(fresh)
+        # But TensorFlow has to find all variables to write a SavedModel, and Keras shows
+        # it the weights only: not what was carried, nor the seeds of dropout.
+        self._no_weights = kept_apart(apart)
 
     @property
     def variables(self):
@@ -160,33 +193,45 @@ class RNN(keras.layers.RNN):
             )
         return super().__call__(sequences, *args, **kwargs)
 
+    def compute_output_spec(self, sequences, initial_state=None, mask=None, **kwargs):
+        self._check_shapes(sequences, initial_state, mask)
+        return super().compute_output_spec(
+            sequences, initial_state=initial_state, mask=mask, **kwargs
+        )
+
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        _check_sequences(sequences.shape)
         if mask is not None:
-            mask = _as_mask(mask, sequences)
+            mask = ops.cast(ops.convert_to_tensor(mask), "bool")
+        if initial_state is not None:
+            initial_state = keras.tree.map_structure(
+                ops.convert_to_tensor, initial_state
+            )
+        self._check_shapes(sequences, initial_state, mask)
+        # What is open yet is checked when the graph runs: a size of 1 would be broadcast.
+        if self.stateful:
+            sequences = with_sizes(
+                sequences, [self._batch_size], self._batch_size_message()
+            )
+        batch, timesteps = ops.shape(sequences)[:2]
+        if mask is not None:
+            mask = with_sizes(mask, [batch, timesteps], f"{MASK_MESSAGE}.")
             # Zeros instead of what stands in a masked step: 0 x NaN would be NaN in the
             # gradient of the kernel.
-            sequences = ops.where(
-                ops.expand_dims(mask, -1), sequences, ops.zeros_like(sequences)
-            )
+            real = ops.expand_dims(mask, list(range(2, len(sequences.shape))))
+            sequences = ops.where(real, sequences, ops.zeros_like(sequences))
         if initial_state is not None:
-            initial_state = self._as_states(initial_state, sequences)
+            initial_state = self._as_states(initial_state, batch)
         elif self.stateful:
-            carried = keras.tree.flatten(self.states)
-            if not _agree(sequences.shape[:1], carried[0].shape[:1]):
-                raise ValueError(
-                    "The batch size of `sequences` must stay the same with "
-                    f"`stateful=True`: it was {carried[0].shape[0]}. "
-                    f"Received: sequences.shape={tuple(sequences.shape)}"
-                )
-            first = self.get_initial_state(ops.shape(sequences)[0])
+            first = self.get_initial_state(batch)
             # A copy: PyTorch assigns in place, and goes back through `where` later.
             fresh = ops.copy(self._fresh)
             initial_state = keras.tree.pack_sequence_as(
                 first,
                 [
                     ops.where(fresh, a, ops.cast(b, a.dtype))
-                    for a, b in zip(keras.tree.flatten(first), carried)
+                    for a, b in zip(
+                        keras.tree.flatten(first), keras.tree.flatten(self.states)
+                    )
                 ],
             )
         result = super().call(
@@ -196,32 +241,90 @@ class RNN(keras.layers.RNN):
             self._fresh.assign(False)
         return result
 
-    def _as_states(self, initial_state, sequences):
-        """`initial_state` as Keras nests it, each tensor checked against its cell."""
-        given = [ops.convert_to_tensor(s) for s in keras.tree.flatten(initial_state)]
-        wanted = [
-            (sequences.shape[0], size) for size in keras.tree.flatten(self.state_size)
-        ]
-        if len(given) != len(wanted) or not all(
-            _agree(state.shape, shape) for state, shape in zip(given, wanted)
-        ):
+    def _check_shapes(self, sequences, initial_state, mask):
+        """Raises a `ValueError` unless the arguments fit, as far as sizes are known."""
+        self._check_sequences(sequences.shape)
+        if mask is not None and not _agree(mask.shape, sequences.shape[:2]):
             raise ValueError(
-                f"`initial_state` must hold {len(wanted)} tensors, (batch, units) of "
-                f"each state: {wanted}. "
-                f"Received: {[tuple(state.shape) for state in given]}"
+                f"{MASK_MESSAGE}: {tuple(sequences.shape[:2])}. "
+                f"Received: mask.shape={tuple(mask.shape)}"
             )
-        if sequences.shape[0] is None:
-            # The batch size is known when the graph runs. A concatenation refuses there
-            # a state of another batch size, which an addition would broadcast.
-            step = sequences[:, 0]  # (batch, features)
-            given = [
-                ops.concatenate([state, ops.cast(step, state.dtype)], axis=-1)[
-                    :, :units
-                ]
-                for state, (_, units) in zip(given, wanted)
-            ]
-        batch = ops.shape(sequences)[0]
-        return keras.tree.pack_sequence_as(self.get_initial_state(batch), given)
+        if initial_state is not None:
+            self._check_states(initial_state, sequences.shape[0])
+
+    def _check_sequences(self, shape):
+        """Raises a `ValueError` unless the layer reads sequences of this shape."""
+        shape, first = tuple(shape), self._levels()[0]
+        reads_vectors = isinstance(first, VECTOR_CELLS)
+        if not reads_vectors:
+            wanted = (
+                "have the shape (batch, timesteps, ...), with at least one time step"
+            )
+            fits = len(shape) > 2 and shape[1] != 0
+        else:
+            wanted = (
+                "have the shape (batch, timesteps, features), with at least one time "
+                "step and a known number of features"
+            )
+            fits = len(shape) == 3 and shape[1] != 0 and shape[2] is not None
+        if not fits:
+            raise ValueError(
+                f"`sequences` must {wanted}. Received: sequences.shape={shape}"
+            )
+        config = first.get_build_config() if reads_vectors and first.built else None
+        *_, features = (config or {}).get("input_shape") or shape
+        if features != shape[-1]:
+            raise ValueError(
+                f"`sequences` must have {features} features. "
+                f"Received: sequences.shape={shape}"
+            )
+        if self.unroll and shape[1] is None:
+            raise ValueError(
+                "`unroll=True` needs a known number of time steps: give it in "
+                "`keras.Input((timesteps, features))`. "
+                f"Received: sequences.shape={shape}"
+            )
+        if self.stateful and self.built and not _agree(shape[:1], [self._batch_size]):
+            raise ValueError(
+                f"{self._batch_size_message()} Received: sequences.shape={shape}"
+            )
+
+    def _batch_size_message(self):
+        return (
+            "The batch size of `sequences` must stay the same with `stateful=True`: it "
+            f"was {self._batch_size}. Take a `batch_size` that divides the number of "
+            "sequences, or leave out the last batch (`drop_remainder=True` in tf.data)."
+        )
+
+    def _check_states(self, initial_state, batch):
+        """Raises a `ValueError` unless `initial_state` fits the cells."""
+        shapes = [tuple(state.shape) for state in keras.tree.flatten(initial_state)]
+        if all(isinstance(cell, VECTOR_CELLS) for cell in self._levels()):
+            wanted = [(batch, size) for size in keras.tree.flatten(self.state_size)]
+            fits = len(shapes) == len(wanted) and all(map(_agree, shapes, wanted))
+            what = f"{len(wanted)} tensors, (batch, units) of each state: {wanted}"
+        else:
+            # What is no vector is between the caller and the cell.
+            fits = all(_agree(s[:1], [batch]) for s in shapes if len(s) > 1)
+            what = f"tensors whose first axis is the batch, of size {batch}"
+        if not fits:
+            raise ValueError(f"`initial_state` must hold {what}. Received: {shapes}")
+
+    def _as_states(self, initial_state, batch):
+        """`initial_state` as Keras nests it."""
+        given = [
+            with_sizes(state, [batch], f"{STATE_MESSAGE}.")
+            if len(state.shape) > 1
+            else state
+            for state in keras.tree.flatten(initial_state)
+        ]
+        has_first = (hasattr(cell, "get_initial_state") for cell in self._levels())
+        sizes = keras.tree.flatten(self.state_size)
+        if all(has_first) or len(sizes) == len(given):
+            wanted = self.get_initial_state(batch)
+            if len(keras.tree.flatten(wanted)) == len(given):
+                return keras.tree.pack_sequence_as(wanted, given)
+        return keras.tree.pack_sequence_as(initial_state, given)
 
     @property
     def uses_fast_pass(self):
@@ -303,26 +406,35 @@ class RNN(keras.layers.RNN):
             sequences, mask = ops.flip(sequences, axis=1), ops.flip(mask, axis=1)
         takes_training = "training" in inspect.signature(self.cell.call).parameters
         arguments = {"training": training} if takes_training else {}
+        # A step whose result nobody reads tells how the cell nests its output.
+        like, _ = self.cell(sequences[:, 0], initial_state, **arguments)
+        zeros = [ops.zeros_like(each) for each in keras.tree.flatten(like)]
+        count = len(zeros)
 
         def step(carry, slices):
             inputs, real = slices
-            states = keras.tree.pack_sequence_as(initial_state, carry[1:])
+            states = keras.tree.pack_sequence_as(initial_state, carry[count:])
             output, states = self.cell(inputs, states, **arguments)
-            new, old = [output, *keras.tree.flatten(states)], carry
+            new, old = [*keras.tree.flatten(output), *keras.tree.flatten(states)], carry
             if self.zero_output_for_mask:
-                old = [ops.zeros_like(output), *carry[1:]]
-            carry = [ops.where(real, n, o) for n, o in zip(new, old)]
-            return carry, carry[:1]
+                old = [*zeros, *carry[count:]]
+            carry = [
+                ops.where(ops.reshape(real, (-1, *[1] * (len(n.shape) - 1))), n, o)
+                for n, o in zip(new, old)
+            ]
+            return carry, carry[:count]
 
-        output = ops.zeros((sequences.shape[0], self.cell.output_size))
-        output = ops.cast(output, self.cell.compute_dtype)
-        (last_output, *states), (outputs,) = scan(
+        carry, outputs = scan(
             step,
-            [output, *keras.tree.flatten(initial_state)],
-            [sequences, ops.expand_dims(mask, -1)],
-            [self.cell.output_size],
+            [*zeros, *keras.tree.flatten(initial_state)],
+            [sequences, mask],
+            [each.shape[-1] for each in zeros],
         )
-        return last_output, outputs, keras.tree.pack_sequence_as(initial_state, states)
+        return (
+            keras.tree.pack_sequence_as(like, carry[:count]),
+            keras.tree.pack_sequence_as(like, outputs),
+            keras.tree.pack_sequence_as(initial_state, carry[count:]),
+        )
 
     def compute_mask(self, sequences, mask):
         masks = super().compute_mask(sequences, mask)
@@ -342,32 +454,11 @@ def _overridden_stack(cell):
     return overridden(cell, ["__call__", "call"], stack)
 
 
-def _check_sequences(shape):
-    """Raises a `ValueError` unless `shape` is (batch, timesteps >= 1, features)."""
-    if len(shape) != 3 or shape[1] == 0 or shape[2] is None:
-        raise ValueError(
-            "`sequences` must have the shape (batch, timesteps, features), with at least "
-            "one time step and a known number of features. "
-            f"Received: sequences.shape={tuple(shape)}"
-        )
-
-
 def _agree(shape, wanted):
     """Whether two shapes are equal, where both are known."""
     return len(shape) == len(wanted) and all(
         a == b for a, b in zip(shape, wanted) if None not in (a, b)
     )
-
-
-def _as_mask(mask, sequences):
-    """`mask` as a boolean tensor, checked against the batch and time of `sequences`."""
-    mask = ops.cast(ops.convert_to_tensor(mask), "bool")
-    if not _agree(mask.shape, sequences.shape[:2]):
-        raise ValueError(
-            "`mask` must have the shape (batch, timesteps) of the sequences, "
-            f"{tuple(sequences.shape[:2])}. Received: mask.shape={tuple(mask.shape)}"
-        )
-    return mask
 
 
 class _CellRNN(RNN):

@@ -7,6 +7,8 @@ taken. They are:
   what runs fast, and `shards` and `split`, which cut a batch into parts whose loops run
   side by side;
 - `custom_gradient`, for a function of several results whose gradient is by hand;
+- `kept_apart`, which holds variables that are no weights;
+- `with_sizes`, which refuses a tensor of other sizes when the graph runs;
 - `value_and_gradients`, `compiled`, `compiled_once` and `random_state_kept`.
 """
 
@@ -30,8 +32,10 @@ choose = own.choose
 compiled = own.compiled
 compiled_once = own.compiled_once
 custom_gradient = own.custom_gradient
+kept_apart = own.kept_apart
 random_state_kept = own.random_state_kept
 scan = own.scan
 shards = own.shards
 split = own.split
 value_and_gradients = own.value_and_gradients
+with_sizes = own.with_sizes

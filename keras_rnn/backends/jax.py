@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +37,16 @@ def shards(batch_size, training):
 def split(tensors, count):
     """A batch in the one part that there is: see `shards`."""
     return [tensors]
+
+
+def kept_apart(variables):
+    """An object that holds variables, and that Keras's tracking does not look into."""
+    return types.SimpleNamespace(held=variables)
+
+
+def with_sizes(tensor, sizes, message):
+    """`tensor`: sizes are known, and checked, before anything is computed."""
+    return tensor
 
 
 def custom_gradient(function):

@@ -264,6 +264,44 @@ def split(tensors, count):
     return [keras.tree.pack_sequence_as(tensors, part) for part in zip(*cut)]
 
 
+def kept_apart(variables):
+    """An object that holds variables, and that Keras's tracking does not look into.
+
+    That of TensorFlow does, as it must: no function goes into a SavedModel whose variables
+    it does not find.
+    """
+    holder = tf.Module()
+    holder.held = variables
+    return holder
+
+
+def with_sizes(tensor, sizes, message):
+    """`tensor`, which is refused when the graph runs if it has other sizes.
+
+    Args:
+        tensor: Tensor.
+        sizes: List of integers and scalar integer tensors: what its first axes must be.
+        message: String, the error's.
+    """
+    known = (*tensor.shape[: len(sizes)], *sizes)
+    if all(isinstance(size, int) for size in known):
+        return tensor  # checked when it was traced
+    given, wanted = tf.shape(tensor), tf.stack(sizes)
+    first = given[: len(sizes)]
+    # One operation, where `tf.debugging` makes a branch that no other runtime takes.
+    same = tf.raw_ops.Assert(
+        condition=tf.reduce_all(first == wanted),
+        data=[f"{message} Received:", first, "instead of", wanted],
+    )
+    # XLA leaves out assertions: there the shape refuses by itself. One that is known is not
+    # reshaped to, since the optimizer of graphs steps over a reshape before another.
+    with tf.control_dependencies([same]):
+        if all(isinstance(size, int) for size in sizes):
+            rest = [None] * (len(tensor.shape) - len(sizes))
+            return tf.ensure_shape(tensor, [*sizes, *rest])
+        return tf.reshape(tensor, tf.concat([wanted, given[len(sizes) :]], 0))
+
+
 def custom_gradient(function):
     """A function of several results whose gradient is by hand.
 

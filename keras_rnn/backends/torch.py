@@ -1,5 +1,7 @@
 """The loop over time and the gradients on PyTorch."""
 
+import types
+
 import keras
 import torch
 
@@ -53,6 +55,16 @@ class _ByHand(torch.autograd.Function):
         )
         found = iter(found)
         return None, *(next(found) if each.requires_grad else None for each in tensors)
+
+
+def kept_apart(variables):
+    """An object that holds variables, and that Keras's tracking does not look into."""
+    return types.SimpleNamespace(held=variables)
+
+
+def with_sizes(tensor, sizes, message):
+    """`tensor`: sizes are known, and checked, before anything is computed."""
+    return tensor
 
 
 def custom_gradient(function):

@@ -10,6 +10,7 @@ so that it adds weights after those of Keras's cell and changes none of them.
 """
 
 import inspect
+import numbers
 import operator
 import re
 
@@ -47,11 +48,25 @@ def different_cells(cells):
 
 def fraction(name, value):
     """Returns `value` if it is in [0, 1], or raises a `ValueError` that names it."""
-    if not 0.0 <= value <= 1.0:
+    if not (isinstance(value, numbers.Real) and 0.0 <= value <= 1.0):
         raise ValueError(
             f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}"
         )
     return value
+
+
+def independent(initializer):
+    """An initializer like this one, which draws numbers of its own.
+
+    One that is called twice gives the same numbers twice. What has no arguments of its
+    own to tell, a function above all, stands for itself; so does `None`, in whose place
+    `add_weight` takes its default.
+    """
+    base = keras.initializers.Initializer
+    tells = isinstance(initializer, base) and (
+        type(initializer).get_config is not base.get_config
+    )
+    return initializer.clone() if tells else initializer
 
 
 def dense(inputs, kernel, bias=None):
@@ -162,7 +177,8 @@ class RecurrentCell:
         learn_initial_state: Boolean, default `True`. `False` starts from zeros, as
             Keras does, and adds no weight.
         initial_state_initializer: Initializer of the first state. Default
-            `"random_normal"` (standard deviation 0.05).
+            `"random_normal"` (standard deviation 0.05). `None`: Keras's default for
+            a weight, `"glorot_uniform"`.
         initial_state_regularizer: Regularizer of the first state.
         initial_state_constraint: Constraint of the first state.
         **kwargs: The keyword arguments of the Keras cell.
@@ -269,12 +285,10 @@ class RecurrentCell:
                 )
         if self.learn_initial_state:
             for name in self.initial_state_names:
-                # An initializer that is called twice gives the same numbers twice:
-                # each state draws from a copy.
                 weight = self.add_weight(
                     shape=(self.units,),
                     name=name,
-                    initializer=self.initial_state_initializer.clone(),
+                    initializer=independent(self.initial_state_initializer),
                     regularizer=self.initial_state_regularizer,
                     constraint=self.initial_state_constraint,
                 )
