@@ -67,6 +67,13 @@ def progress(kind, entry):
             f"x keras {spread(entry[way], 'keras')}"
             for way in FIT_TITLES
         )
+    if kind == "sizes":
+        return head + ", ".join(
+            f"{name} {found['first']:.2f} s and {found['MiB']:.0f} MiB, "
+            f"later {found['later']:.2f} s"
+            for name, found in entry.items()
+            if name != "cell"
+        )
     return head + ", ".join(
         f"{way}, {name}: {statistics.median(found['first']):.2f} s, "
         f"later {statistics.median(found['later']):.2f} s"
@@ -151,6 +158,26 @@ def lengths_table(entry):
     return table(["", "ours", "ours, graph", KERAS_NAMES[entry["cell"]]], rows)
 
 
+def sizes_table(entries):
+    rows = [
+        [
+            TITLES[entry["cell"]],
+            *[
+                f"{entry[name][what]:.{digits}f} {unit}"
+                for what, digits, unit in (
+                    ("first", 2, "s"),
+                    ("MiB", 0, "MiB"),
+                    ("later", 2, "s"),
+                )
+                for name in ("ours", "keras")
+            ],
+        ]
+        for entry in entries
+    ]
+    head = ["", "ours, first epoch", "Keras", "ours keeps", "Keras"]
+    return table([*head, "ours, later epoch", "Keras"], rows)
+
+
 def memory_table(entries):
     """MiB of each peer, and ours as a fraction of Keras's."""
     names = list(entries[0]["MiB"])
@@ -189,6 +216,9 @@ def markdown(record):
     for entry in record.get("lengths", []):
         parts += [f"### Ten lengths in fit, {TITLES[entry['cell']]}"]
         parts += [lengths_table(entry)]
+    if "sizes" in record:
+        parts += ["### Batches that each have their own size in fit"]
+        parts += [sizes_table(record["sizes"])]
     if "memory" in record:
         cell = TITLES[record["memory"][0]["cell"]]
         parts += [f"### Peak memory of a training step, {cell}"]

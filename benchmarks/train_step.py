@@ -31,12 +31,15 @@ Run it on a quiet machine. What is measured (see `peers.py` for what the peers c
   calls of `fit` with arrays ("ten fits"). The first epoch, with all that is traced and
   compiled in it, and the median of the later ones; "graph" is ours, kept from compiling
   anything.
+- **sizes**: the same model on batches of one length, each of another size, in a fresh
+  process for each peer: the first epoch, the median of the later ones, and the resident
+  memory that the first one has taken and keeps.
 - **memory**: the peak of resident memory during two training steps, less what was
   resident before them, in a fresh process for each peer and number of steps. That
   process has made training steps on a short sequence before: what a framework loads
   once (XLA's code, some 60 MiB, among it) is told apart, as "first use".
 
-fit is measured for all cells, lengths and memory for the first of `--cells`. Peers that
+fit and sizes are measured for all cells, lengths and memory for the first of `--cells`. Peers that
 are not installed are named and skipped. `train_step.json` holds every sample, and is
 rewritten after each measurement; `train_step.png` shows the speed-ups; the tables at
 the end are Markdown.
@@ -82,7 +85,7 @@ SHAPES = {
     "G": (1, 200, 64, 128),
 }
 INFERENCE_ONLY = "G"
-KINDS = ["train", "inference", "fit", "lengths", "memory"]
+KINDS = ["train", "inference", "fit", "lengths", "sizes", "memory"]
 WORDS = 20_000
 SHORT = 10  # steps of the sequence that a process measures before
 
@@ -93,6 +96,9 @@ FULL = {
     "fit_steps": 50,
     "length_rounds": 3,
     "length_epochs": 5,
+    "sizes": [*range(5, 65)],
+    "sizes_shape": (None, 50, 128, 64),
+    "sizes_epochs": 3,
     "memory": [(32, steps, 64, 128) for steps in (1000, 2000, 5000)],
 }
 QUICK = {
@@ -102,6 +108,9 @@ QUICK = {
     "fit_steps": 2,
     "length_rounds": 1,
     "length_epochs": 2,
+    "sizes": [1, 2, 3],
+    "sizes_shape": (None, 6, 4, 8),
+    "sizes_epochs": 2,
     "memory": [(16, 20, 4, 8)],
 }
 
@@ -294,18 +303,54 @@ def measure_lengths(cell, sizes):
     return results
 
 
+def measure_sizes(name, cell, quick):
+    """Seconds of epochs over batches that each have their own size, and MiB they keep."""
+    first, *later, kept = in_process("sizes", name, cell, *["quick"] * quick)
+    return {"first": first, "later": statistics.median(later), "MiB": kept}
+
+
+def sizes_worker(name, cell, quick=False):
+    """What runs in that process: prints the seconds of each epoch, and the MiB."""
+    import tensorflow as tf
+
+    sizes = QUICK if quick else FULL
+    shape = sizes["sizes_shape"]
+    batches = [words(size, shape[1]) for size in sizes["sizes"]]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(batches),
+        output_signature=(
+            tf.TensorSpec((None, shape[1]), tf.int32),
+            tf.TensorSpec((None, 1), tf.float32),
+        ),
+    ).apply(tf.data.experimental.assert_cardinality(len(batches)))
+    model = model_of(name, cell, shape)
+    gc.collect()
+    before = resident("VmRSS")
+    for epoch in range(sizes["sizes_epochs"]):
+        print(timed(lambda: model.fit(dataset, shuffle=False, verbose=0)))
+        if not epoch:
+            kept = resident("VmRSS") - before
+    print(kept)
+
+
 def measure_memory(name, cell, shape):
     """MiB that two training steps of one peer need, in a process of its own.
 
     Returns:
         The MiB of the steps at this shape, and of those on a short sequence before them.
     """
-    command = [sys.executable, __file__, "--worker", name, cell, *map(str, shape)]
+    first_use, steps = in_process("memory", name, cell, *shape)
+    return steps, first_use
+
+
+def in_process(kind, *arguments):
+    """The numbers that a worker of this kind prints, in a process of its own."""
+    command = [sys.executable, __file__, "--worker", kind, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"The memory of {name} was not measured:\n{done.stderr}")
-    first_use, steps = map(float, done.stdout.split()[-2:])
-    return steps, first_use
+        what = " ".join(command[3:])
+        raise RuntimeError(f"{what}: not measured\n{done.stderr}")
+    return [float(line) for line in done.stdout.splitlines()]
 
 
 def memory_worker(name, cell, batch, steps, features, units):
@@ -378,7 +423,8 @@ def parse(arguments=None):
 def main(arguments=None):
     options = parse(arguments)
     if options.worker:
-        memory_worker(*options.worker)
+        kind, *arguments = options.worker
+        {"memory": memory_worker, "sizes": sizes_worker}[kind](*arguments)
         return
     sizes, names = QUICK if options.quick else FULL, installed()
     first_cell = options.cells[0]
@@ -422,6 +468,12 @@ def main(arguments=None):
             keep("fit", {"cell": cell, **measure_fit(cell, sizes, options.rounds)})
     if "lengths" in options.only:
         keep("lengths", {"cell": first_cell, **measure_lengths(first_cell, sizes)})
+    if "sizes" in options.only:
+        for cell in options.cells:
+            found = {
+                n: measure_sizes(n, cell, options.quick) for n in ("ours", "keras")
+            }
+            keep("sizes", {"cell": cell, **found})
     if "memory" in options.only:
         for shape in sizes["memory"]:
             chosen = names[:2] if options.quick else names  # each takes some seconds

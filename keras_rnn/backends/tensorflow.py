@@ -17,9 +17,10 @@ from keras import ops
 # little, and make it longer to trace. Under XLA, whose turns cost less, a second one
 # brings nothing, and takes a fifth more time to compile.
 STEPS_PER_TURN = 5
-# To compile a loop pays after some twenty batches of its length. A layer that has met more
-# lengths than these is going to meet others, and each of them seldom.
-LENGTHS_COMPILED = 4
+# To compile a loop pays after some twenty batches of its shape. A layer that has met more
+# shapes than these is going to meet others, and each of them seldom.
+BATCHES_UNCOMPILED = 20
+SHAPES_COMPILED = 4
 # The fewest rows of a batch that are worth a loop of their own.
 ROWS_PER_SHARD = 8
 
@@ -152,44 +153,93 @@ def choose(loop, compiled, training, inputs):
     """A loop as the fast pass is to call it: as it is, traced once, or compiled.
 
     XLA runs a loop of small steps faster than a graph does, but compiles anew for each
-    shape, which takes about a second. So it compiles the loops of a model in training
-    whose number of steps is fixed, where the batch has one size or two, and otherwise
-    only what is fixed altogether; and of each layer the first few lengths. Lengths that
-    vary cost next to nothing more, and a model that is exported for any batch size holds
-    plain operations only. Products of bfloat16 it leaves to the graph: on a CPU they take
-    XLA five times as long.
+    shape, which takes about a second and some MiB. So it compiles the loops of a model in
+    training whose number of steps is fixed, and otherwise only what is fixed altogether;
+    and of each layer the first few shapes. Where the batch size is known only when the
+    graph runs, it compiles the first few sizes that come up often: the last batch of an
+    epoch, which is smaller, or batches that each have a size of their own, are not worth
+    it. Shapes that vary cost next to nothing more, and a model that is exported for any
+    batch size holds plain operations only. Products of bfloat16 it leaves to the graph:
+    on a CPU they take XLA five times as long.
 
     Args:
         loop: A function of tensors, and of `in_place` and `one_by_one` (see `scan`).
         compiled: Dictionary, which keeps what was made of the loops for the next call,
-            and for which lengths.
+            and for which shapes.
         training: Boolean.
         inputs: Tensor of shape `(batch, timesteps, features)`: that its sizes are known
             before the graph runs, and its dtype, decide.
     """
     batch_size, timesteps = inputs.shape[:2]
-    lengths = compiled.setdefault("lengths", set())
+    shapes = compiled.setdefault("shapes", set())
     fixed = timesteps is not None and (training or batch_size is not None)
     slow = inputs.dtype == tf.bfloat16 and not _has_gpu()
-    known = timesteps in lengths or len(lengths) < LENGTHS_COMPILED
+    known = (batch_size, timesteps) in shapes or len(shapes) < SHAPES_COMPILED
+
+    def made(**kind):
+        key = (loop.__name__, *kind)
+        if key not in compiled:
+            function = functools.partial(loop, in_place="jit_compile" in kind)
+            compiled[key] = tf.function(function, autograph=False, **kind)
+        return compiled[key]
+
     if tf.executing_eagerly():
-        kind = {"reduce_retracing": True}
-    elif fixed and known and not slow:
-        lengths.add(timesteps)
-        kind = {"jit_compile": True}
-    elif training:
-        kind = {}
-    else:
-        # What may be exported, and with `one_by_one` to ONNX, too: its loop stacks one
-        # thing of each kind a turn.
-        return functools.partial(loop, one_by_one=True)
-    key = (loop.__name__, *kind)
-    if key not in compiled:
-        in_place = "jit_compile" in kind
-        function = functools.partial(loop, in_place=in_place)
-        function = tf.function(function, autograph=False, **kind)
-        compiled[key] = _differentiable(function, loop) if in_place else function
-    return compiled[key]
+        return made(reduce_retracing=True)
+    if fixed and known and not slow:
+        shapes.add((batch_size, timesteps))
+        fast = made(jit_compile=True)
+        if batch_size is not None or _is_compiled_whole():
+            return _differentiable(fast, loop)
+        plain = made()
+        often = _comes_up_often(tf.shape(inputs)[0])
+
+        def either(*arguments):
+            return tf.cond(often, lambda: fast(*arguments), lambda: plain(*arguments))
+
+        return _differentiable(either, loop)
+    if training:
+        return made()
+    # What may be exported, and with `one_by_one` to ONNX, too: its loop stacks one
+    # thing of each kind an iteration.
+    return functools.partial(loop, one_by_one=True)
+
+
+def _comes_up_often(size):
+    """Whether a batch size is one of the first few that came up often.
+
+    Each time that the graph runs counts. The table of the counts belongs to this place
+    in the graph, unlike a variable, which the layer would have to own and save.
+
+    Args:
+        size: Integer tensor without axes.
+    """
+    table = tf.raw_ops.MutableHashTableV2(key_dtype=tf.int64, value_dtype=tf.int64)
+    # Beside the count of each size, the number of sizes that came up often.
+    keys = tf.stack([tf.cast(size, tf.int64), -1])
+    found = tf.raw_ops.LookupTableFindV2(
+        table_handle=table, keys=keys, default_value=tf.constant(0, tf.int64)
+    )
+    count, sizes = tf.unstack(found)
+    often = count == BATCHES_UNCOMPILED
+    full = (count == BATCHES_UNCOMPILED - 1) & (sizes == SHAPES_COMPILED)
+    count = tf.where(often | full, count, count + 1)
+    new = (count == BATCHES_UNCOMPILED) & ~often
+    tf.raw_ops.LookupTableInsertV2(
+        table_handle=table,
+        keys=keys,
+        values=tf.stack([count, sizes + tf.cast(new, tf.int64)]),
+    )
+    return often
+
+
+def _is_compiled_whole():
+    """Whether XLA compiles all of the graph that is traced here, for each of its shapes.
+
+    TensorFlow marks a condition that is to become plain operations, as elsewhere.
+    """
+    probe = tf.cond(tf.constant(True), lambda: tf.zeros(()), lambda: tf.ones(()))
+    (condition,) = probe.op.inputs
+    return "_lower_using_switch_merge" not in condition.op.node_def.attr
 
 
 def _differentiable(compiled, loop):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.tensorflow
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    kinds = ["--only", "inference", "fit"]
+    kinds = ["--only", "inference", "fit", "sizes"]
     train_step.main(["--quick", *kinds, "--rounds", "1", "--output", str(folder)])
     assert (folder / "train_step.png").stat().st_size
     return json.loads((folder / "train_step.json").read_text())
@@ -27,6 +27,9 @@ def test_every_peer_is_measured(record):
     (fit,) = record["fit"]
     for way in ("dataset", "arrays", "predict"):
         assert all(fit[way][name][0] > 0 for name in ("ours", "keras"))
+    (sizes,) = record["sizes"]
+    for name in ("ours", "keras"):
+        assert sizes[name]["first"] > 0 and sizes[name]["later"] > 0
 
 
 def test_graphs_only():
