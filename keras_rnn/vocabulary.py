@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_rnn.arguments import as_integers, as_string
+
 
 class Vocabulary:
     """Sorted characters, and the numbers that stand for them.
@@ -33,16 +35,19 @@ class Vocabulary:
     """
 
     def __init__(self, characters, unknown=None, first=0, name="vocabulary"):
-        characters = list(characters)
-        if not characters or not all(
+        try:
+            listed = list(characters)
+        except TypeError:  # None, a number
+            listed = []
+        if not listed or not all(
             isinstance(c, str) and len(c) == 1 and not "\ud800" <= c <= "\udfff"
-            for c in characters
+            for c in listed
         ):
             raise ValueError(
                 f"`{name}` must be a string, or a sequence of single characters, at "
                 f"least one. Received: {name}={characters!r}"
             )
-        self.characters = "".join(sorted(set(characters)))
+        self.characters = "".join(sorted(set(listed)))
         if unknown is not None and (
             not isinstance(unknown, str)
             or len(unknown) != 1
@@ -72,9 +77,7 @@ class Vocabulary:
         Raises:
             ValueError: a character is not known, and there is no `unknown`.
         """
-        if not isinstance(text, str):
-            raise ValueError(f"`text` must be a string. Received: text={text!r}")
-        points = _code_points(text)
+        points = _code_points(as_string("text", text))
         places = np.searchsorted(self._points, points) % len(self)
         strange = self._points[places] != points
         if strange.any():
@@ -96,9 +99,13 @@ class Vocabulary:
 
         Returns:
             String.
+
+        Raises:
+            ValueError: they are no integers, or there is no such character.
         """
-        places = [int(number) - self.first for number in numbers]
-        return "".join(self.characters[place] for place in places if place >= 0)
+        numbers = as_integers("numbers", numbers, most=self.first + len(self) - 1)
+        numbers = numbers[numbers >= self.first]
+        return "".join(self.characters[number - self.first] for number in numbers)
 
     # In an exported model strings are tensors, which are TensorFlow's own.
 
