@@ -23,17 +23,17 @@ def as_string(name, value):
     return value
 
 
-def as_strings(name, values):
-    """A list, an array or the like, of strings: as a list."""
+def as_strings(name, values, alone=False):
+    """A list, an array or the like, of strings: as a list. With `alone`, or one string."""
+    if alone and isinstance(values, str):
+        return [values]
     try:
-        listed = [] if isinstance(values, (str, bytes)) else list(values)
+        listed = [None] if isinstance(values, (str, bytes)) else list(values)
     except TypeError:  # None, a number
-        listed = [values]
-    alone = isinstance(values, (str, bytes))
-    if alone or not all(isinstance(each, str) for each in listed):
-        raise ValueError(
-            f"`{name}` must be a list of strings. Received: {name}={values!r}"
-        )
+        listed = [None]
+    if not all(isinstance(each, str) for each in listed):
+        wanted = "a string, or a list of strings" if alone else "a list of strings"
+        raise ValueError(f"`{name}` must be {wanted}. Received: {name}={values!r}")
     return listed
 
 

@@ -482,7 +482,7 @@ class Generator(keras.Model):
             ValueError: an argument is not what it must be; the message names it.
         """
         alone = isinstance(prompt, str)
-        prompts = as_strings("prompt", [prompt] if alone else prompt)
+        prompts = as_strings("prompt", prompt, alone=True)
         stops = _stops(stop)
         texts = ["" for _ in prompts]
         pieces = self._pieces(
@@ -561,10 +561,14 @@ class Generator(keras.Model):
         """The position in `conditions` of each of `count` rows, (batch,)."""
         if not self.conditions and condition is None:
             return np.zeros(count, "int32")
-        if isinstance(condition, str):
-            condition = [condition] * count
-        names = as_strings("condition", [] if condition is None else condition)
-        if len(names) != count or not set(names) <= set(self.conditions):
+        names = [condition] * count if isinstance(condition, str) else condition
+        if isinstance(names, np.ndarray):
+            names = names.tolist()
+        if (
+            not isinstance(names, (list, tuple))
+            or len(names) != count
+            or not all(isinstance(n, str) and n in self.conditions for n in names)
+        ):
             raise ValueError(
                 "`condition` must be one of the model's conditions, or a list with one "
                 f"for each prompt: {self.conditions}. Received: condition={condition!r}"
@@ -825,8 +829,7 @@ def _check_batch_size(batch_size):
 
 
 def _stops(stop):
-    stops = [stop] if isinstance(stop, str) else stop
-    stops = as_strings("stop", [] if stop is None else stops)
+    stops = [] if stop is None else as_strings("stop", stop, alone=True)
     if "" in stops:
         raise ValueError(
             "`stop` must be a string of at least one character, or a list of such. "

@@ -210,7 +210,7 @@ def _readouts(cell):
     if not hasattr(cell, "readout"):
         yield pairs
         return
-    readout = cell.readout
+    readout, mine = cell.readout, vars(cell).get("readout")  # a layer, of some cells
 
     def listening(state):
         pairs.append((state, readout(state)))
@@ -221,6 +221,8 @@ def _readouts(cell):
         yield pairs
     finally:
         object.__delattr__(cell, "readout")
+        if mine is not None:
+            object.__setattr__(cell, "readout", mine)
 
 
 def _shares(heard, batch):

@@ -351,8 +351,13 @@ class EncoderDecoder(keras.Model):
             Tensor of shape `(batch, T, units)`, and the weights a_ts, `(batch, T, S)`;
             the states themselves and `None` without attention.
         """
+        states = as_tensor("states", states, rank=3)
         if self.attention is None:
             return states, None
+        if not isinstance(memory, (list, tuple)) or len(memory) != 3:
+            raise ValueError(
+                f"`memory` must be what `read` returned. Received: memory={memory!r}"
+            )
         values, keys, mask = memory
         context, weights = self.attention(
             [self.queries(states), values, keys],
@@ -476,7 +481,7 @@ class EncoderDecoder(keras.Model):
             ValueError: an argument is not what it must be; the message names it.
         """
         alone = isinstance(texts, str)
-        source = self._encode(texts=[texts] if alone else texts, targets=None)
+        source = self.encode(as_strings("texts", texts, alone=True))
         write = self._compile("write", *self._sizes(beam_width, max_length))
         source = np.pad(source, ((0, 0), (0, -source.shape[1] % WIDTHS)))
         parts = [write(part)[0] for part in _parts(source)]

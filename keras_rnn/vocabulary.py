@@ -1,5 +1,7 @@
 """The characters that a network reads and writes, each with its number."""
 
+import numbers
+
 import numpy as np
 
 from keras_rnn.arguments import as_integers, as_string
@@ -58,7 +60,7 @@ class Vocabulary:
                 f"Received: unknown={unknown!r}"
             )
         self.unknown = unknown
-        self.first = first
+        self.first = _checked_first(first)
         self.name = name
         self._points = _code_points(self.characters)  # sorted, as the characters are
 
@@ -154,6 +156,14 @@ class Vocabulary:
         kept = tf.ragged.boolean_mask(numbers, numbers >= self.first)
         points = tf.gather(self._points, kept.flat_values - self.first)
         return tf.strings.unicode_encode(kept.with_flat_values(points), "UTF-8")
+
+
+def _checked_first(first):
+    if isinstance(first, bool) or not isinstance(first, numbers.Integral) or first < 0:
+        raise ValueError(
+            f"`first` must be an integer, at least 0. Received: first={first!r}"
+        )
+    return int(first)
 
 
 def _code_points(text):

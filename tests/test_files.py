@@ -32,7 +32,9 @@ def names(folder):
 
 @pytest.mark.parametrize("was", [None, False, True])
 @pytest.mark.parametrize("folder", [False, True])
-@pytest.mark.parametrize("name", ["it.keras", "old", "new", "n" * 255, "[a]*", "ä" * 99])
+@pytest.mark.parametrize(
+    "name", ["it.keras", "old", "new", "n" * 255, "[a]*", "ä" * 99]
+)
 def test_what_is_written_takes_the_place(tmp_path, name, folder, was):
     path = tmp_path / "deep" / name
     if was is not None:
