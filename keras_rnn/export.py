@@ -6,14 +6,14 @@ to serve it, and compares. What differs from the model is not left behind.
 
 import contextlib
 import importlib.util
-import pathlib
-import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from keras_rnn.arguments import as_path
+from keras_rnn.files import replacing
 from keras_rnn.rnn import RNN
 
 # Batch and time steps that are tried. Neither is the same twice, so that a size that was
@@ -55,7 +55,7 @@ def export(model, path, format="saved_model"):
         model: A `keras.Model` that knows its inputs: Sequential or functional, with any
             layers. One of your own class becomes one by
             `inputs = keras.Input(...); keras.Model(inputs, model(inputs))`.
-        path: String or `pathlib.Path`.
+        path: String or `pathlib.Path`. Of a link, what it points to is replaced.
         format: `"saved_model"` (default), `"onnx"` or `"litert"`.
 
     Raises:
@@ -94,7 +94,7 @@ def export(model, path, format="saved_model"):
         for padded in (False, True)
     ]
     wanted = [_as_arrays(model(batch)) for batch in batches]
-    with _replacing(path) as new:
+    with replacing(path) as new:
         try:
             kind.write(model, new)
             runs = [kind.load(new) for _ in range(kind.loads)]
@@ -111,7 +111,7 @@ def export(model, path, format="saved_model"):
 
 def _check(model, format):
     """Refuses, before any work, what could only go wrong."""
-    if format not in FORMATS:
+    if not isinstance(format, str) or format not in FORMATS:
         raise ValueError(
             f"`format` must be one of {list(FORMATS)}. Received: format={format!r}"
         )
@@ -159,7 +159,7 @@ def _check(model, format):
 
 
 def _checked_path(path, suffix):
-    path = pathlib.Path(path)
+    path = as_path("path", path)
     if suffix == "":
         if path.exists() and not (path / "saved_model.pb").exists():
             raise ValueError(
@@ -171,23 +171,6 @@ def _checked_path(path, suffix):
             f"`path` must be a file that ends in {suffix}. Received: path={path}"
         )
     return path
-
-
-@contextlib.contextmanager
-def _replacing(path):
-    """A new path beside `path`: what is written there takes the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
-        new, old = pathlib.Path(folder, path.name), pathlib.Path(folder, "old")
-        yield new
-        if path.is_dir():  # a folder takes the place of none but an empty one
-            path.rename(old)
-        try:
-            new.rename(path)
-        except BaseException:
-            if old.exists():
-                old.rename(path)
-            raise
 
 
 @contextlib.contextmanager
@@ -210,7 +193,7 @@ def new_saved_model(path, what):
             f"`{what}` writes a SavedModel, which needs TensorFlow: set "
             f"KERAS_BACKEND=tensorflow (it is {keras.backend.backend()})."
         )
-    with _replacing(_checked_path(path, "")) as new:
+    with replacing(_checked_path(path, "")) as new:
         yield new
 
 

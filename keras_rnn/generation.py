@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rnn.arguments import as_integers, as_string, as_strings, as_tensor
 from keras_rnn.backends import compiled, kept_apart
 from keras_rnn.cells.cell import (
     different_cells,
@@ -23,6 +24,7 @@ from keras_rnn.cells.cell import (
     positive_integer,
 )
 from keras_rnn.export import new_saved_model
+from keras_rnn.levels import checked_states, one_step
 from keras_rnn.rnn import RNN
 from keras_rnn.sampling import checked_seed, checked_settings, draw, prepare, uniform
 from keras_rnn.text_windows import ConsecutiveWindows
@@ -127,10 +129,11 @@ class Generator(keras.Model):
         self._vocabulary = Vocabulary(vocabulary, unknown)
         self.vocabulary = self._vocabulary.characters
         self.embedding_units = positive_integer("embedding_units", embedding_units)
-        self.dropout = fraction("dropout", dropout)
+        self.dropout = float(fraction("dropout", dropout))
         self.conditions = _class_names(conditions)
         self.start, self.unknown = start, unknown
-        if start is not None and start not in list(self.vocabulary):
+        one = isinstance(start, str) and len(start) == 1
+        if start is not None and not (one and start in self.vocabulary):
             raise ValueError(
                 "`start` must be one character of the vocabulary, or None. "
                 f"Received: start={start!r}"
@@ -143,11 +146,11 @@ class Generator(keras.Model):
                 f"states are then the generator's. Received: cells={cells}"
             )
         count, dtype = len(self.vocabulary), self.dtype_policy
-        self.embedding = keras.layers.Embedding(count, embedding_units, dtype=dtype)
+        width = self.embedding_units
+        self.embedding = keras.layers.Embedding(count, width, dtype=dtype)
         self.embedding.build((None, None))
-        self.drop = keras.layers.Dropout(dropout, dtype=dtype)
+        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype)
         self.levels, self._class_states = [], []
-        width = embedding_units
         for i, cell in enumerate(cells):
             if self.conditions:
                 cell.learn_initial_state = False
@@ -218,14 +221,13 @@ class Generator(keras.Model):
 
         Returns:
             String.
+
+        Raises:
+            ValueError: they are no integers, or there is no such character.
         """
-        ids = np.asarray(ids).astype("int64")
-        if ids.ndim != 1 or (ids < 0).any() or (ids >= len(self.vocabulary)).any():
-            raise ValueError(
-                "`ids` must be a sequence of integers from 0 to "
-                f"{len(self.vocabulary) - 1}. Received: ids={ids}"
-            )
-        return self._vocabulary.decode(ids)
+        return self._vocabulary.decode(
+            as_integers("ids", ids, most=len(self.vocabulary) - 1)
+        )
 
     # Reading: all steps of a batch of texts.
 
@@ -238,9 +240,15 @@ class Generator(keras.Model):
 
         Returns:
             A list for each level of tensors of shape `(batch, units)`.
+
+        Raises:
+            ValueError: `batch_size` is no integer, or the model has conditions and they
+                are not given.
         """
+        _check_batch_size(batch_size)
         if not self.conditions:
             return [level.cell.get_initial_state(batch_size) for level in self.levels]
+        conditions = as_tensor("conditions", conditions, rank=1)
         rows = iter([ops.take(w, conditions, axis=0) for w in self._class_states])
         return [
             [
@@ -256,10 +264,11 @@ class Generator(keras.Model):
             batch = ops.shape(tokens)[0]
             initial_state = self.get_initial_state(batch, conditions)
             if fresh is not None:
-                initial_state = self._carry_on(initial_state, fresh)
+                initial_state = self._carry_on(initial_state, fresh, training)
         outputs, states = self._read(tokens, initial_state, training)
         if fresh is not None:
-            for carried, state in zip(self._carried, keras.tree.flatten(states)):
+            after = keras.tree.flatten(states)
+            for carried, state in zip(self._carried[bool(training)], after):
                 carried.assign(ops.cast(state, carried.dtype))
         logits = self.logits(outputs[-1])  # (batch, timesteps, characters)
         return (logits, states) if return_state else logits
@@ -267,6 +276,8 @@ class Generator(keras.Model):
     def _read(self, tokens, states, training=False):
         """What each level puts out, tensors (batch, timesteps, units), and all states."""
         sequence, outputs, last_states = self.embedding(tokens), [], []
+        batch = tokens.shape[0]
+        states = checked_states("initial_state", states, self.levels, batch)
         for level, first in zip(self.levels, states):
             sequence, *last = level(sequence, initial_state=first, training=training)
             sequence = self.drop(sequence, training=training)
@@ -286,7 +297,8 @@ class Generator(keras.Model):
             len(vocabulary))`, and a list with the outputs of each level, h_t, arrays of
             shape `(characters read, units)`.
         """
-        tokens, _, classes = self._prompts([text], condition)
+        text = as_string("text", text)
+        tokens, _, classes = self._prompts([text], condition, "text")
         tokens = tokens[:, : len((self.start or "") + text)]
         outputs, _ = self._read(tokens, self.get_initial_state(1, classes))
         chances = ops.softmax(ops.cast(self.logits(outputs[-1]), "float32"))
@@ -296,11 +308,20 @@ class Generator(keras.Model):
 
     def _parts(self, inputs):
         """The tokens, the conditions and the `fresh` flags of the inputs of a call."""
-        if isinstance(inputs, (tuple, list)):
+        if isinstance(inputs, (tuple, list)) and len(inputs) == 2:
             inputs = dict(zip(("tokens", "conditions"), inputs))
         elif not isinstance(inputs, dict):
             inputs = {"tokens": inputs}
         parts = [inputs.get(name) for name in ("tokens", "conditions", "fresh")]
+        if parts[0] is None or not all(
+            each is None or len(getattr(each, "shape", ())) == rank
+            for each, rank in zip(parts, (2, 1, 1))
+        ):
+            raise ValueError(
+                "`inputs` must be the tokens, integers (batch, timesteps), and of some "
+                "models `conditions` and `fresh`, (batch,) each. "
+                f"Received: inputs={inputs}"
+            )
         if bool(self.conditions) != (parts[1] is not None):
             raise ValueError(
                 "`inputs` must hold the conditions of a generator that has some, and only "
@@ -310,16 +331,21 @@ class Generator(keras.Model):
 
     # Carrying the state from one window to the next.
 
+    # Training has states of its own: what is evaluated or predicted meanwhile, after an
+    # epoch or in a callback, leaves them where they were.
+
     @property
     def variables(self):
-        """All variables, with the state that is carried from window to window."""
-        return [*super().variables, *(self.__dict__.get("_carried") or [])]
+        """All variables, with the states that are carried from window to window."""
+        carried = self.__dict__.get("_carried") or {}
+        return [*super().variables, *keras.tree.flatten(carried)]
 
     def fit(self, *args, **kwargs):
         """As `keras.Model.fit`. `ConsecutiveWindows` are read in their order."""
         call = inspect.signature(super().fit).bind(*args, **kwargs)
         x, validation_data = map(call.arguments.get, ("x", "validation_data"))
-        self._make_room(x, validation_data)
+        self._make_room("validation_data", validation_data, training=False)
+        self._make_room("x", x, training=True)
         if isinstance(x, ConsecutiveWindows):
             call.arguments["shuffle"] = False
         return super().fit(*call.args, **call.kwargs)
@@ -327,41 +353,74 @@ class Generator(keras.Model):
     def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`."""
         call = inspect.signature(super().evaluate).bind_partial(*args, **kwargs)
-        self._make_room(call.arguments.get("x"))
+        self._make_room("x", call.arguments.get("x"), training=False)
         return super().evaluate(*args, **kwargs)
 
-    def _make_room(self, *data):
-        """Variables for the states that `ConsecutiveWindows` carry."""
-        sizes = {d.batch_size for d in data if isinstance(d, ConsecutiveWindows)}
-        if len(sizes) > 1:
-            raise ValueError(
-                "`x` and `validation_data` must have the same batch size where both are "
-                f"`ConsecutiveWindows`. Received: batch_size={sorted(sizes)}"
-            )
-        if not sizes or (self._carried and {self._carried[0].shape[0]} == sizes):
+    def predict(self, *args, **kwargs):
+        """As `keras.Model.predict`."""
+        call = inspect.signature(super().predict).bind_partial(*args, **kwargs)
+        self._make_room("x", call.arguments.get("x"), training=False)
+        return super().predict(*args, **kwargs)
+
+    def _make_room(self, name, windows, training):
+        """Variables for the states that `ConsecutiveWindows` carry, of their rows."""
+        if not isinstance(windows, ConsecutiveWindows):
             return
-        (batch,) = sizes
-        carried = [
-            keras.Variable(np.zeros((batch, level.cell.units)), trainable=False)
+        self._check_windows(name, windows)
+        size = windows.batch_size
+        if self._carried is None:
+            # Both at once: there are as many variables all along a `fit`.
+            carried = {kind: self._zeros(size) for kind in (True, False)}
+            object.__setattr__(self, "_carried", carried)
+        elif self._carried[training][0].shape[0] != size:
+            self._carried[training] = self._zeros(size)
+            # What Keras compiled has the variables of before.
+            if training:
+                self.train_function = None
+            else:
+                self.test_function = self.predict_function = None
+        self._no_weights = kept_apart(keras.tree.flatten(self._carried))
+
+    def _zeros(self, batch_size):
+        return [
+            keras.Variable(np.zeros((batch_size, level.cell.units)), trainable=False)
             for level in self.levels
             for _ in level.cell.initial_state_names
         ]
-        object.__setattr__(self, "_carried", carried)
-        self._no_weights = kept_apart(carried)
-        # What Keras compiled has the variables of before.
-        self.train_function = self.test_function = self.predict_function = None
 
-    def _carry_on(self, first, fresh):
+    def _check_windows(self, name, windows):
+        """That the model knows the characters of the windows, and their conditions."""
+        if max(text.max() for text in windows.texts) >= len(self.vocabulary):
+            raise ValueError(
+                f"`{name}` must hold characters of the vocabulary, from 0 to "
+                f"{len(self.vocabulary) - 1}. "
+                f"Received: {max(text.max() for text in windows.texts)}"
+            )
+        given, count = windows.conditions, len(self.conditions)
+        if (given is None) != (not count) or (count and given.max() >= count):
+            raise ValueError(
+                f"`{name}` must have conditions from 0 to {count - 1} for a model that "
+                f"has {count}, and none for another. Received: conditions={given}"
+            )
+
+    def _carry_on(self, first, fresh, training):
         """The carried states, and the first states in the rows that start afresh."""
         if self._carried is None:
             raise ValueError(
-                "`fresh` is for `fit` and `evaluate` on `ConsecutiveWindows`. Elsewhere "
-                "pass `initial_state`."
+                "`fresh` is for `fit`, `evaluate` and `predict` on `ConsecutiveWindows`. "
+                "Elsewhere pass `initial_state`."
+            )
+        carried = self._carried[bool(training)]
+        if fresh.shape[0] not in (carried[0].shape[0], None):
+            raise ValueError(
+                "`fresh` must have as many rows as the `ConsecutiveWindows` that were "
+                f"read last, {carried[0].shape[0]}. "
+                f"Received: fresh.shape={tuple(fresh.shape)}"
             )
         fresh = ops.expand_dims(ops.cast(fresh, "bool"), -1)  # (batch, 1)
         states = [
             ops.where(fresh, a, ops.cast(b, a.dtype))
-            for a, b in zip(keras.tree.flatten(first), self._carried)
+            for a, b in zip(keras.tree.flatten(first), carried)
         ]
         return keras.tree.pack_sequence_as(first, states)
 
@@ -382,11 +441,8 @@ class Generator(keras.Model):
 
     def _advance(self, tokens, states):
         """A step without the logits: the outputs of the last level, the new states."""
-        outputs, new = self.embedding(tokens), []
-        for level, state in zip(self.levels, states):
-            outputs, state = level.cell(outputs, state)
-            new.append(state)
-        return outputs, new
+        tokens = as_tensor("tokens", tokens, rank=1)
+        return one_step(self.levels, self.embedding(tokens), states)
 
     def generate(
         self,
@@ -432,7 +488,7 @@ class Generator(keras.Model):
             ValueError: an argument is not what it must be; the message names it.
         """
         alone = isinstance(prompt, str)
-        prompts = [prompt] if alone else list(prompt)
+        prompts = as_strings("prompt", prompt, alone=True)
         stops = _stops(stop)
         texts = ["" for _ in prompts]
         pieces = self._pieces(
@@ -463,9 +519,7 @@ class Generator(keras.Model):
         Yields:
             Strings of one character.
         """
-        if not isinstance(prompt, str):
-            raise ValueError(f"`prompt` must be a string. Received: prompt={prompt!r}")
-        stops = _stops(stop)
+        prompt, stops = as_string("prompt", prompt), _stops(stop)
         pieces = self._pieces(
             [prompt], length, temperature, top_k, top_p, seed, condition, STREAM_CHUNK
         )
@@ -494,17 +548,12 @@ class Generator(keras.Model):
 
         return pieces()
 
-    def _prompts(self, prompts, condition):
+    def _prompts(self, prompts, condition, name="prompt"):
         """Tokens (batch, timesteps), padded, their lengths, and the classes (batch,)."""
-        if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+        if not prompts or (self.start is None and "" in prompts):
             raise ValueError(
-                "`prompt` must be a string, or a list of at least one. "
-                f"Received: prompt={prompts}"
-            )
-        if self.start is None and "" in prompts:
-            raise ValueError(
-                "`prompt` must not be empty, unless the model is made with a character "
-                f"to start from: Generator(..., start=...). Received: prompt={prompts}"
+                f"`{name}` must not be empty, unless the model is made with a character "
+                f"to start from: Generator(..., start=...). Received: {name}={prompts}"
             )
         texts = [self.encode((self.start or "") + prompt) for prompt in prompts]
         lengths = np.array([len(text) for text in texts], "int32")
@@ -516,13 +565,15 @@ class Generator(keras.Model):
 
     def _classes(self, condition, count):
         """The position in `conditions` of each of `count` rows, (batch,)."""
-        names = [condition] * count if isinstance(condition, str) else condition
         if not self.conditions and condition is None:
             return np.zeros(count, "int32")
+        names = [condition] * count if isinstance(condition, str) else condition
+        if isinstance(names, np.ndarray):
+            names = names.tolist()
         if (
             not isinstance(names, (list, tuple))
             or len(names) != count
-            or not set(names) <= set(self.conditions)
+            or not all(isinstance(n, str) and n in self.conditions for n in names)
         ):
             raise ValueError(
                 "`condition` must be one of the model's conditions, or a list with one "
@@ -668,7 +719,9 @@ def _save(model, path):
 
     def generate(prompts, length, temperature, top_k, top_p, seed, condition=None):
         check(length >= 1, ["`length` must be a positive integer:", length])
-        check(temperature >= 0, ["`temperature` must be at least 0:", temperature])
+        finite = (temperature >= 0) & tf.math.is_finite(temperature)
+        message = "`temperature` must be a finite number, at least 0:"
+        check(finite, [message, temperature])
         check(top_k >= 0, ["`top_k` must be a positive integer, or 0:", top_k])
         check((top_p > 0) & (top_p <= 1), ["`top_p` must be in (0, 1]:", top_p])
         check((seed >= 0) & (seed < 2**32), ["`seed` must be in [0, 2**32):", seed])
@@ -677,7 +730,8 @@ def _save(model, path):
                 condition = tf.identity(condition)
         tokens = characters.encode_tensor(tf.strings.join([model.start or "", prompts]))
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
-        check(tf.reduce_all(lengths > 0), ["`prompts` must not be empty:", prompts])
+        some = (tf.size(prompts) > 0) & tf.reduce_all(lengths > 0)
+        check(some, ["`prompts` must not be empty:", prompts])
         last, states = model._begin(tokens.to_tensor(), lengths, classes(condition))
         rows = tf.cast(tf.range(tf.size(prompts))[None], tf.uint32)
         steps = tf.cast(tf.range(-(-length // UNROLL) * UNROLL)[:, None], tf.uint32)
@@ -691,6 +745,8 @@ def _save(model, path):
     def initial_state(batch_size=None, condition=None):
         if model.conditions:
             batch_size = tf.size(condition)
+        message = "`batch_size` must be a positive integer:"
+        check(batch_size >= 1, [message, batch_size])
         return by_name(model.get_initial_state(batch_size, classes(condition)))
 
     def step(character, **states):
@@ -700,6 +756,9 @@ def _save(model, path):
             1,
             "`character` must be one character",
         )
+        for name, state in states.items():
+            message = f"`{name}` must have one row for each of `character`"
+            tf.debugging.assert_equal(tf.shape(state)[0], tf.size(character), message)
         states = [[states[name] for name in level] for level in names]
         logits, states = model.step(tokens.values, states)
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
@@ -750,13 +809,10 @@ def _save(model, path):
 
 
 def _class_names(conditions):
-    names = [] if conditions is None else list(conditions)
-    if (
-        (conditions is not None and not names)
-        or isinstance(conditions, str)
-        or len(set(names)) < len(names)
-        or not all(isinstance(name, str) and name for name in names)
-    ):
+    if conditions is None:
+        return ()
+    names = [str(name) for name in as_strings("conditions", conditions)]
+    if not names or "" in names or len(set(names)) < len(names):
         raise ValueError(
             "`conditions` must be a list of different names, at least one, or None. "
             f"Received: conditions={conditions!r}"
@@ -764,9 +820,23 @@ def _class_names(conditions):
     return tuple(names)
 
 
+def _check_batch_size(batch_size):
+    """Refuses what is neither an integer nor a scalar tensor of one."""
+    shape = getattr(batch_size, "shape", ())
+    known = batch_size is not None and len(shape) == 0
+    if not hasattr(batch_size, "dtype"):
+        known = known and not isinstance(batch_size, bool)
+        known = known and hasattr(batch_size, "__index__") and batch_size >= 0
+    if not known:
+        raise ValueError(
+            "`batch_size` must be an integer, at least 0. "
+            f"Received: batch_size={batch_size!r}"
+        )
+
+
 def _stops(stop):
-    stops = [] if stop is None else [stop] if isinstance(stop, str) else list(stop)
-    if not all(isinstance(each, str) and each for each in stops):
+    stops = [] if stop is None else as_strings("stop", stop, alone=True)
+    if "" in stops:
         raise ValueError(
             "`stop` must be a string of at least one character, or a list of such. "
             f"Received: stop={stop!r}"

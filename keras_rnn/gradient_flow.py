@@ -21,13 +21,13 @@ the difficulty of training recurrent neural networks.
 
 import csv
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_rnn.arguments import as_path, as_tensor, is_number
 from keras_rnn.backends import value_and_gradients
 from keras_rnn.cells.cell import positive_integer
 from keras_rnn.probe import Probe, norm_of, step_of, unnoticed, watched
@@ -134,8 +134,8 @@ def jacobian_spectrum(layer, x, steps=1, mask=None):
         reads.
 
     Raises:
-        ValueError: `layer` is not a recurrent layer, or `steps` is not a number from 1 to
-            the number of time steps.
+        ValueError: `layer` is not a recurrent layer, `steps` is not a number from 1 to
+            the number of time steps, or something in `x` or the weights is not finite.
 
     Example:
     >>> layer = keras.layers.SimpleRNN(4, recurrent_initializer="orthogonal")
@@ -149,22 +149,36 @@ def jacobian_spectrum(layer, x, steps=1, mask=None):
             f"`Bidirectional`, its `forward_layer`). Received: layer={layer}"
         )
     steps = positive_integer("steps", steps)
-    if not layer.built:
-        layer.build(np.shape(x))
-    with unnoticed(), watched({layer.name: layer}) as calls:
-        layer(ops.convert_to_tensor(x), mask=mask)
-    (call,) = calls
-    timesteps = len(call.inputs)
+    x = ops.convert_to_tensor(as_tensor("x", x, rank=3))
+    timesteps = x.shape[1]
+    if mask is not None:
+        mask = ops.convert_to_tensor(as_tensor("mask", mask, rank=2))
+        if mask.shape != x.shape[:2]:
+            raise ValueError(
+                "`mask` must have the shape (batch, timesteps) of `x`, "
+                f"{tuple(x.shape[:2])}. Received: mask.shape={tuple(mask.shape)}"
+            )
     if steps > timesteps:
         raise ValueError(
             f"`steps` must be at most {timesteps}, the number of time steps. "
             f"Received: steps={steps}"
         )
+    if not layer.built:
+        layer.build(tuple(x.shape))
+    with unnoticed(), watched({layer.name: layer}) as calls:
+        layer(x, mask=mask)
+    (call,) = calls
     jacobians = np.stack([_jacobian(layer, call, t) for t in range(timesteps)], axis=1)
     if call.mask is not None:
         real = ops.convert_to_numpy(call.mask).T  # (batch, timesteps)
         identity = np.eye(jacobians.shape[-1])
         jacobians = np.where(real[..., None, None], jacobians, identity)
+    if not np.isfinite(jacobians).all():
+        raise ValueError(
+            "`x` and the weights of `layer` must be finite, and such that the Jacobians "
+            f"are: those of {np.isfinite(jacobians).all((0, 2, 3)).sum()} of "
+            f"{timesteps} steps are. Received: x={x}"
+        )
     count = timesteps - steps + 1
     product = jacobians[:, steps - 1 :]  # (batch, count, size, size)
     for back in range(1, steps):
@@ -247,7 +261,7 @@ class GradientFlow(keras.callbacks.Callback):
         messages: List of what was said.
 
     Raises:
-        ValueError: `every` is not a positive integer; from `fit`: see `state_gradients`.
+        ValueError: an argument is not what it must be; from `fit`: see `state_gradients`.
         ImportError: `log_dir` is given and TensorBoard is not installed.
 
     Example:
@@ -277,12 +291,19 @@ class GradientFlow(keras.callbacks.Callback):
     ):
         super().__init__()
         self.every = positive_integer("every", every)
+        for name, value in {"vanish": vanish, "explode": explode}.items():
+            if not is_number(value) or not value >= 0:
+                raise ValueError(
+                    f"`{name}` must be a number, at least 0. Received: {name}={value!r}"
+                )
+        if x is None:
+            raise ValueError("`x` must be the input of the model. Received: x=None")
         self.vanish, self.explode, self.verbose = vanish, explode, verbose
         self.records, self.messages = [], []
         self._batch = (x, y, sample_weight)
         self._probe = None
-        self._board = None if log_dir is None else _Board(log_dir)
-        self._path = None if csv is None else Path(csv)
+        self._path = None if csv is None else as_path("csv", csv)
+        self._board = None if log_dir is None else _Board(as_path("log_dir", log_dir))
         self._file = None
         self._said = set()
         self._vanished = 0  # records in a row
@@ -380,7 +401,9 @@ class GradientFlow(keras.callbacks.Callback):
             raise ValueError("There is nothing to plot yet: train with this callback.")
         names = list(self.records[0]["state_gradient_norms"])
         if layer is not None and layer not in names:
-            raise ValueError(f"`layer` must be one of {names}. Received: {layer!r}")
+            raise ValueError(
+                f"`layer` must be one of {names}. Received: layer={layer!r}"
+            )
         return _draw(self.records, names if layer is None else [layer])
 
 

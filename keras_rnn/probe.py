@@ -157,18 +157,18 @@ def step_of(layer, inputs, states, nudges=None, training=False, shares=None):
         count = len(keras.tree.flatten(cell.state_size))
         own, states = states[:count], states[count:]
         knows = "training" in inspect.signature(cell.call).parameters
-        with _overheard(cell) as heard:
+        with _overheard(cell) as heard, _readouts(cell) as readouts:
             output, new = cell(output, own, **({"training": training} if knows else {}))
         new = keras.tree.flatten(new)
         nudged = [state + nudges.pop(0) for state in new]
-        if hasattr(cell, "readout"):
-            output = cell.readout(nudged[0])
-        elif output is new[0]:
+        if output is new[0]:
             output = nudged[0]
+        elif any(state is new[0] and output is y for state, y in readouts):
+            output = cell.readout(nudged[0])
         else:
             raise ValueError(
-                "The output of a cell must be its first state, or `cell.readout` of it, "
-                "for its gradient to be known. "
+                "The output of a cell must be its first state, or what its `call` gets "
+                "from `self.readout` of it, for the gradient to be known. "
                 f"Received: cell={cell}"
             )
         after += nudged
@@ -201,6 +201,28 @@ def _overheard(cell):
     finally:
         for name, activation in own.items():
             object.__setattr__(cell, name, activation)
+
+
+@contextlib.contextmanager
+def _readouts(cell):
+    """Within, the states that `cell.readout` is called with, and what it returns."""
+    pairs = []
+    if not hasattr(cell, "readout"):
+        yield pairs
+        return
+    readout, mine = cell.readout, vars(cell).get("readout")  # a layer, of some cells
+
+    def listening(state):
+        pairs.append((state, readout(state)))
+        return pairs[-1][1]
+
+    object.__setattr__(cell, "readout", listening)
+    try:
+        yield pairs
+    finally:
+        object.__delattr__(cell, "readout")
+        if mine is not None:
+            object.__setattr__(cell, "readout", mine)
 
 
 def _shares(heard, batch):
@@ -301,9 +323,18 @@ class Probe:
                 f"Received: model={model}"
             )
         self.model = model
-        self.batch = [
-            None if each is None else _tensors(each) for each in (x, y, sample_weight)
-        ]
+        if x is None:
+            raise ValueError("`x` must be the input of the model. Received: x=None")
+        batch = {"x": x, "y": y, "sample_weight": sample_weight}
+        self.batch = [_tensors(name, each) for name, each in batch.items()]
+        rows = {
+            each.shape[0] for each in keras.tree.flatten(self.batch) if each is not None
+        }
+        if len(rows) > 1:
+            raise ValueError(
+                "`x`, `y` and `sample_weight` must have as many examples each. "
+                f"Received: {sorted(rows)} examples"
+            )
         if not model.built:
             # A call on what has a shape and no values draws no random number either.
             model(keras.tree.map_structure(_symbol, self.batch[0]), training=False)
@@ -402,8 +433,24 @@ class Probe:
         return levels
 
 
-def _tensors(values):
-    return keras.tree.map_structure(ops.convert_to_tensor, values)
+def _tensors(name, values):
+    """A nest of arrays as tensors, `None` as it is."""
+    try:
+        tensors = keras.tree.map_structure(
+            lambda each: None if each is None else ops.convert_to_tensor(each), values
+        )
+        shapes = [t.shape for t in keras.tree.flatten(tensors) if t is not None]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must be an array, or a list or dictionary of arrays. "
+            f"Received: {name}={values!r}"
+        ) from error
+    if not all(map(len, shapes)):
+        raise ValueError(
+            f"`{name}` must have a row for each example. "
+            f"Received: the shapes {[tuple(shape) for shape in shapes]}"
+        )
+    return tensors
 
 
 def _symbol(tensor):

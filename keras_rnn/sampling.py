@@ -5,14 +5,16 @@ from `uniform`, by seed and place, so that a text is the same on every backend a
 exported graph.
 """
 
-import numbers
 import operator
 import random
 
 import numpy as np
 from keras import ops
 
+from keras_rnn.arguments import is_number
 from keras_rnn.cells.cell import positive_integer
+
+LARGEST = float(np.finfo("float32").max)
 
 
 def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
@@ -95,22 +97,19 @@ def uniform(seed, rows, steps):
 
 def checked_settings(temperature, top_k, top_p, characters):
     """Temperature, `top_k` and `top_p` as arrays, checked, with nothing left out."""
-    if not _is_number(temperature) or not 0 <= temperature < np.inf:
+    # What is computed with is a float32, to which 1e39 is infinite.
+    if not is_number(temperature) or not 0 <= temperature <= LARGEST:
         raise ValueError(
-            "`temperature` must be a number, at least 0. "
+            "`temperature` must be a finite number, at least 0. "
             f"Received: temperature={temperature}"
         )
     top_k = characters if top_k is None else positive_integer("top_k", top_k)
     top_p = 1.0 if top_p is None else top_p
-    if not _is_number(top_p) or not 0 < top_p <= 1:
+    if not is_number(top_p) or not 0 < top_p <= 1:
         raise ValueError(
             f"`top_p` must be a number above 0, at most 1. Received: top_p={top_p}"
         )
     return np.float32(temperature), np.int32(min(top_k, characters)), np.float32(top_p)
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def checked_seed(seed):

@@ -18,9 +18,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_rnn.arguments import as_integers, as_string, as_strings, as_tensor
 from keras_rnn.backends import compiled
 from keras_rnn.cells.cell import different_cells, positive_integer
 from keras_rnn.export import new_saved_model
+from keras_rnn.levels import one_step
 from keras_rnn.rnn import RNN
 from keras_rnn.vocabulary import Vocabulary
 
@@ -140,6 +142,11 @@ class EncoderDecoder(keras.Model):
         self.source_vocabulary = source.characters
         self.target_vocabulary = target.characters
         self.embedding_units = positive_integer("embedding_units", embedding_units)
+        if not isinstance(bidirectional, (bool, np.bool_)):
+            raise ValueError(
+                "`bidirectional` must be True or False. "
+                f"Received: bidirectional={bidirectional!r}"
+            )
         self.bidirectional = bool(bidirectional)
         self.max_length = positive_integer("max_length", max_length)
         self.unknown = unknown
@@ -160,14 +167,15 @@ class EncoderDecoder(keras.Model):
         self.source_embedding, self.target_embedding = (
             _built(
                 keras.layers.Embedding(
-                    FIRST + len(vocabulary), embedding_units, dtype=dtype
+                    FIRST + len(vocabulary), self.embedding_units, dtype=dtype
                 ),
                 (None, None),
             )
             for vocabulary in (source, target)
         )
         self.encoder, self.decoder = [], []
-        width = embedding_units
+        # Those of the outputs, which are the states, unless a cell's `call` is not ours.
+        read = written = self.embedding_units
         for i, cell in enumerate(cells):
             arguments = {"return_sequences": True, "return_state": True, "dtype": dtype}
             writes = _another(cell, learn_initial_state=False)
@@ -176,28 +184,31 @@ class EncoderDecoder(keras.Model):
             reader = RNN(reads, name=f"encoder_{i}", **arguments)
             if bidirectional:
                 reader = keras.layers.Bidirectional(reader, dtype=dtype)
-            self.encoder.append(_built(reader, (None, None, width)))
-            self.decoder.append(_built(writer, (None, None, width)))
-            width = cell.units
+            self.encoder.append(_built(reader, (None, None, read)))
+            self.decoder.append(_built(writer, (None, None, written)))
+            read = reads.output_size * (2 if bidirectional else 1)
+            written = writes.output_size
         self.attention = _attention_layer(attention, dtype)
         self._attention_config = None
         if self.attention is not None:
             self._attention_config = keras.saving.serialize_keras_object(self.attention)
             self._attention_config.pop("build_config", None)
-            states = (None, None, width)
             self.queries, self.keys = (
-                _built(keras.layers.Dense(width, use_bias=False, dtype=dtype), states)
-                for _ in range(2)
+                _built(
+                    keras.layers.Dense(written, use_bias=False, dtype=dtype),
+                    (None, None, width),
+                )
+                for width in (written, read)
             )
-            _built(self.attention, [states] * 3)
+            _built(self.attention, [(None, None, w) for w in (written, read, written)])
             self.combine = _built(
-                keras.layers.Dense(width, activation="tanh", dtype=dtype),
-                (None, None, 2 * width),
+                keras.layers.Dense(written, activation="tanh", dtype=dtype),
+                (None, None, written + read),
             )
         # Logits in full precision, where the levels compute in less.
         self.logits = _built(
             keras.layers.Dense(FIRST + len(target), dtype=dtype.variable_dtype),
-            (None, None, width),
+            (None, None, written),
         )
         self.built = True
         # Kept out of Keras's tracking: the compiled loops are not part of the model.
@@ -248,15 +259,20 @@ class EncoderDecoder(keras.Model):
             ValueError: a text is no string, a character is not in the vocabulary (and
                 has no replacement), or there are more texts of one kind.
         """
-        sources = _strings("sources", sources)
+        return self._encode(sources=sources, targets=targets)
+
+    def _encode(self, **texts):
+        """`encode` of arguments by the names that their caller knows them by."""
+        (name, sources), (target_name, targets) = texts.items()
+        sources = as_strings(name, sources)
         source = _padded([self._source.encode(text) for text in sources])
         if targets is None:
             return source
-        targets = _strings("targets", targets)
+        targets = as_strings(target_name, targets)
         if len(sources) != len(targets):
             raise ValueError(
-                "`sources` and `targets` must be of the same length. "
-                f"Received: {len(sources)} sources, {len(targets)} targets"
+                f"`{name}` and `{target_name}` must be of the same length. "
+                f"Received: {len(sources)} {name}, {len(targets)} {target_name}"
             )
         target = _padded([[*self._target.encode(text), STOP] for text in targets])
         previous = np.pad(target[:, :-1], ((0, 0), (1, 0)))  # PADDING goes before all
@@ -270,15 +286,25 @@ class EncoderDecoder(keras.Model):
 
         Returns:
             String.
+
+        Raises:
+            ValueError: they are no integers, or there is no such character.
         """
-        numbers = [int(number) for number in numbers]
-        end = numbers.index(STOP) if STOP in numbers else len(numbers)
-        return self._target.decode(numbers[:end])
+        most = FIRST + len(self.target_vocabulary) - 1
+        numbers = as_integers("numbers", numbers, most)
+        ended = np.cumsum(numbers == STOP) > 0
+        return self._target.decode(numbers[~ended])
 
     # Reading: all steps of a batch of texts.
 
     def call(self, inputs, training=False):
-        return self._follow(*inputs, training)[0]
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+            raise ValueError(
+                "`inputs` must be a tuple of two: the source, and the target moved on by "
+                f"one step. Received: inputs={inputs}"
+            )
+        source, previous = (as_tensor("inputs", each, rank=2) for each in inputs)
+        return self._follow(source, previous, training)[0]
 
     def _follow(self, source, previous, training=False):
         """The logits where the characters before are known, and where attention looks."""
@@ -300,6 +326,7 @@ class EncoderDecoder(keras.Model):
             A list for each level of tensors `(batch, units)`; and what attention looks
             back at: every h_s, `(batch, S, units)`, their keys, and the mask.
         """
+        source = as_tensor("source", source, rank=2)
         mask = ops.not_equal(source, PADDING)  # (batch, S)
         outputs, states = self.source_embedding(source), []
         for level in self.encoder:
@@ -324,8 +351,13 @@ class EncoderDecoder(keras.Model):
             Tensor of shape `(batch, T, units)`, and the weights a_ts, `(batch, T, S)`;
             the states themselves and `None` without attention.
         """
+        states = as_tensor("states", states, rank=3)
         if self.attention is None:
             return states, None
+        if not isinstance(memory, (list, tuple)) or len(memory) != 3:
+            raise ValueError(
+                f"`memory` must be what `read` returned. Received: memory={memory!r}"
+            )
         values, keys, mask = memory
         context, weights = self.attention(
             [self.queries(states), values, keys],
@@ -349,11 +381,10 @@ class EncoderDecoder(keras.Model):
         Returns:
             The logits, `(batch, beams, characters)`, and the new states.
         """
+        tokens = as_tensor("tokens", tokens, rank=2)
         beams = tokens.shape[1]
-        outputs, new = self.target_embedding(ops.reshape(tokens, (-1,))), []
-        for level, state in zip(self.decoder, states):
-            outputs, state = level.cell(outputs, state)
-            new.append(state)
+        outputs = self.target_embedding(ops.reshape(tokens, (-1,)))
+        outputs, new = one_step(self.decoder, outputs, states)
         outputs = ops.reshape(outputs, (-1, beams, outputs.shape[-1]))
         outputs, _ = self.look_back(outputs, memory)
         return self.logits(outputs), new
@@ -370,6 +401,7 @@ class EncoderDecoder(keras.Model):
             Integer tensor of shape `(batch, max_length + 1)`, each text with its stop,
             and their log-probabilities, `(batch,)`.
         """
+        beam_width, max_length = self._sizes(beam_width, max_length)
         states, memory = self.read(source)
         states = [
             [ops.repeat(s, beam_width, axis=0) for s in level] for level in states
@@ -449,9 +481,8 @@ class EncoderDecoder(keras.Model):
             ValueError: an argument is not what it must be; the message names it.
         """
         alone = isinstance(texts, str)
-        texts = _strings("texts", [texts] if alone else texts)
+        source = self.encode(as_strings("texts", texts, alone=True))
         write = self._compile("write", *self._sizes(beam_width, max_length))
-        source = self.encode(texts)
         source = np.pad(source, ((0, 0), (0, -source.shape[1] % WIDTHS)))
         parts = [write(part)[0] for part in _parts(source)]
         rows = [row for part in parts for row in ops.convert_to_numpy(part)]
@@ -488,7 +519,9 @@ class EncoderDecoder(keras.Model):
         Raises:
             ValueError: see `encode`.
         """
-        x, y = self.encode(texts, translations)
+        # Without translations there is nothing that is probable.
+        translations = as_strings("translations", translations)
+        x, y = self._encode(texts=texts, translations=translations)
         if not len(y):
             return np.zeros(0)
         logits = np.concatenate(
@@ -521,8 +554,10 @@ class EncoderDecoder(keras.Model):
                 "`alignment` needs a model with attention: EncoderDecoder(..., "
                 f"attention='dot'). Received: attention={self.attention}"
             )
+        text = as_string("text", text)
         if translation is None:
             translation = self.translate(text)
+        translation = as_string("translation", translation)
         (source, previous), _ = self.encode([text], [translation])
         _, weights = self._compile("follow")(source, previous)
         return ops.convert_to_numpy(weights)[0]
@@ -592,6 +627,14 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
 
 def _exact(targets, logits):
     """1 for each row that is right wherever it is no padding, else 0: (batch,)."""
+    if len(logits.shape) != len(targets.shape) + 1 or any(
+        a != b and None not in (a, b) for a, b in zip(targets.shape, logits.shape)
+    ):
+        raise ValueError(
+            "`y_pred` must have the shape of `y_true` and an axis of characters after "
+            f"it. Received: y_true.shape={tuple(targets.shape)}, "
+            f"y_pred.shape={tuple(logits.shape)}"
+        )
     targets = ops.cast(targets, "int32")
     right = ops.equal(targets, ops.cast(ops.argmax(logits, axis=-1), "int32"))
     right = ops.logical_or(right, ops.equal(targets, PADDING))
@@ -651,16 +694,6 @@ def _attention_layer(attention, dtype):
             f"kind of keras.layers.Attention. Received: attention={attention!r}"
         )
     return ATTENTIONS[attention](dtype=dtype)
-
-
-def _strings(name, texts):
-    alone = isinstance(texts, (str, bytes))
-    listed = [] if alone else list(texts)
-    if alone or not all(isinstance(text, str) for text in listed):
-        raise ValueError(
-            f"`{name}` must be a list of strings. Received: {name}={texts!r}"
-        )
-    return listed
 
 
 def _parts(array):

@@ -22,6 +22,9 @@ def words_and_marks(text):
     Returns:
         String tensor of the same shape, to be split at white space.
 
+    Raises:
+        ValueError: `text` holds no strings.
+
     Example:
     >>> import tensorflow as tf
     >>> words_and_marks(tf.constant("Not bad!<br />But long.")).numpy().decode().split()
@@ -29,7 +32,11 @@ def words_and_marks(text):
     """
     import tensorflow as tf  # not for those who read no text and run on another backend
 
+    try:
+        text = tf.strings.lower(text)
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"`text` must be strings. Received: text={text!r}") from error
     # All that ends a line in some reader's eyes, too: Keras saves a vocabulary as lines.
     ends = "<br />|[\\x{0b}\\x{0c}\\x{1c}-\\x{1e}\\x{85}\\x{2028}\\x{2029}]"
-    text = tf.strings.regex_replace(tf.strings.lower(text), ends, " ")
+    text = tf.strings.regex_replace(text, ends, " ")
     return tf.strings.regex_replace(text, r'([.,!?;:()"/-])', r" \1 ")

@@ -4,9 +4,13 @@
 order, for truncated back-propagation through time.
 """
 
+import numbers
+import operator
+
 import keras
 import numpy as np
 
+from keras_rnn.arguments import as_integers
 from keras_rnn.cells.cell import positive_integer
 
 
@@ -22,7 +26,8 @@ def windows(tokens, timesteps):
         character further. What does not fill a window is left out.
 
     Raises:
-        ValueError: `timesteps` is not a positive integer, or there is no whole window.
+        ValueError: `timesteps` is not a positive integer, `tokens` are no integers, or
+            there is no whole window.
 
     Example:
     >>> x, y = windows(numpy.arange(8), timesteps=3)
@@ -30,9 +35,9 @@ def windows(tokens, timesteps):
     ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
     """
     timesteps = positive_integer("timesteps", timesteps)
-    tokens = np.asarray(tokens)
+    tokens = as_integers("tokens", tokens)
     count = (tokens.size - 1) // timesteps
-    if tokens.ndim != 1 or count < 1:
+    if count < 1:
         raise ValueError(
             f"`tokens` must be the numbers of more than timesteps={timesteps} "
             f"characters in a row. Received: tokens.shape={tokens.shape}"
@@ -60,7 +65,7 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         batch_size: Positive integer.
         timesteps: Positive integer, the length of a window.
         conditions: Integers, the class of each text of the list, or `None`.
-        seed: Integer: the texts of a list come in another order in each epoch. `None`
+        seed: Integer, at least 0: the texts of a list come in another order in each epoch. `None`
             (default): in the order given. One long text has but one order.
 
     Raises:
@@ -76,31 +81,33 @@ class ConsecutiveWindows(keras.utils.PyDataset):
 
     def __init__(self, texts, batch_size, timesteps, conditions=None, seed=None):
         super().__init__()
-        self.batch_size = positive_integer("batch_size", batch_size)
-        self.timesteps = positive_integer("timesteps", timesteps)
-        self.seed, self.epoch = seed, 0
-        if not isinstance(texts, (list, tuple)):
-            x, _ = windows(texts, timesteps)
-            size = len(x) // batch_size * timesteps
-            if not size:
+        self.batch_size = batch_size = positive_integer("batch_size", batch_size)
+        self.timesteps = timesteps = positive_integer("timesteps", timesteps)
+        self.seed, self.epoch = _checked_seed(seed), 0
+        self.texts = _listed(texts)
+        if self.texts is None:
+            text = as_integers("texts", texts)
+            size = (text.size - 1) // timesteps // batch_size * timesteps
+            if size < 1:
                 raise ValueError(
                     f"`texts` must fill a window of {timesteps} for each of the "
-                    f"{batch_size} rows. Received: a text of {np.size(texts)} characters"
+                    f"{batch_size} rows. Received: a text of {text.size} characters"
                 )
-            texts = [texts[i * size :][: size + 1] for i in range(batch_size)]
+            self.texts = [text[i * size :][: size + 1] for i in range(batch_size)]
             self.seed = None
-        self.texts = [np.asarray(text) for text in texts]
-        self.conditions = None if conditions is None else np.asarray(conditions)
-        if not self.texts or any(t.ndim != 1 or t.size < 2 for t in self.texts):
+        if not self.texts or any(text.size < 2 for text in self.texts):
             raise ValueError(
                 "`texts` must be the numbers of at least two characters each. Received: "
                 f"shapes {sorted({text.shape for text in self.texts})}"
             )
-        if conditions is not None and self.conditions.shape != (len(self.texts),):
-            raise ValueError(
-                f"`conditions` must hold one number for each of {len(self.texts)} texts. "
-                f"Received: conditions.shape={self.conditions.shape}"
-            )
+        self.conditions = None
+        if conditions is not None:
+            self.conditions = as_integers("conditions", conditions)
+            if len(self.conditions) != len(self.texts):
+                raise ValueError(
+                    f"`conditions` must hold one number for each of {len(self.texts)} "
+                    f"texts. Received: conditions.shape={self.conditions.shape}"
+                )
         self._laid_out = None, None  # an epoch, and its rows
 
     def _rows(self):
@@ -122,6 +129,7 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         return max(map(len, self._rows()))
 
     def __getitem__(self, index):
+        index = range(len(self))[index]  # no batch beyond the last: an IndexError
         shape = (self.batch_size, self.timesteps)
         x, y = np.zeros(shape, "int32"), np.full(shape, -1, "int32")
         fresh = np.ones(self.batch_size, bool)
@@ -141,3 +149,24 @@ class ConsecutiveWindows(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         self.epoch += 1
+
+
+def _listed(texts):
+    """The texts of a list, each as an array; `None` for one text, of integers."""
+    if not isinstance(texts, (list, tuple)) or (
+        texts and all(isinstance(each, numbers.Integral) for each in texts)
+    ):
+        return None
+    return [as_integers("texts", text) for text in texts]
+
+
+def _checked_seed(seed):
+    try:
+        number = 0 if seed is None else operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0 or isinstance(seed, bool):
+        raise ValueError(
+            f"`seed` must be an integer, at least 0, or None. Received: seed={seed!r}"
+        )
+    return seed

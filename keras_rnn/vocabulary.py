@@ -1,6 +1,10 @@
 """The characters that a network reads and writes, each with its number."""
 
+import numbers
+
 import numpy as np
+
+from keras_rnn.arguments import as_integers, as_string
 
 
 class Vocabulary:
@@ -33,16 +37,19 @@ class Vocabulary:
     """
 
     def __init__(self, characters, unknown=None, first=0, name="vocabulary"):
-        characters = list(characters)
-        if not characters or not all(
+        try:
+            listed = list(characters)
+        except TypeError:  # None, a number
+            listed = []
+        if not listed or not all(
             isinstance(c, str) and len(c) == 1 and not "\ud800" <= c <= "\udfff"
-            for c in characters
+            for c in listed
         ):
             raise ValueError(
                 f"`{name}` must be a string, or a sequence of single characters, at "
                 f"least one. Received: {name}={characters!r}"
             )
-        self.characters = "".join(sorted(set(characters)))
+        self.characters = "".join(sorted(set(listed)))
         if unknown is not None and (
             not isinstance(unknown, str)
             or len(unknown) != 1
@@ -53,7 +60,7 @@ class Vocabulary:
                 f"Received: unknown={unknown!r}"
             )
         self.unknown = unknown
-        self.first = first
+        self.first = _checked_first(first)
         self.name = name
         self._points = _code_points(self.characters)  # sorted, as the characters are
 
@@ -72,9 +79,7 @@ class Vocabulary:
         Raises:
             ValueError: a character is not known, and there is no `unknown`.
         """
-        if not isinstance(text, str):
-            raise ValueError(f"`text` must be a string. Received: text={text!r}")
-        points = _code_points(text)
+        points = _code_points(as_string("text", text))
         places = np.searchsorted(self._points, points) % len(self)
         strange = self._points[places] != points
         if strange.any():
@@ -96,9 +101,13 @@ class Vocabulary:
 
         Returns:
             String.
+
+        Raises:
+            ValueError: they are no integers, or there is no such character.
         """
-        places = [int(number) - self.first for number in numbers]
-        return "".join(self.characters[place] for place in places if place >= 0)
+        numbers = as_integers("numbers", numbers, most=self.first + len(self) - 1)
+        numbers = numbers[numbers >= self.first]
+        return "".join(self.characters[number - self.first] for number in numbers)
 
     # In an exported model strings are tensors, which are TensorFlow's own.
 
@@ -147,6 +156,14 @@ class Vocabulary:
         kept = tf.ragged.boolean_mask(numbers, numbers >= self.first)
         points = tf.gather(self._points, kept.flat_values - self.first)
         return tf.strings.unicode_encode(kept.with_flat_values(points), "UTF-8")
+
+
+def _checked_first(first):
+    if isinstance(first, bool) or not isinstance(first, numbers.Integral) or first < 0:
+        raise ValueError(
+            f"`first` must be an integer, at least 0. Received: first={first!r}"
+        )
+    return int(first)
 
 
 def _code_points(text):

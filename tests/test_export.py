@@ -151,14 +151,15 @@ def test_strings_go_into_a_saved_model_which_replaces_the_one_before(tmp_path):
     text = keras.Input((), dtype="string", name="text")
     y = ElmanRNN(4)(keras.layers.Embedding(4, 3, mask_zero=True)(words(text)))
     model = keras.Model(text, {"y": y})
-    path = tmp_path / "served"
+    path, disk = tmp_path / "served", tmp_path / "disk"
+    path.symlink_to(disk)
     export(small(), path)
     export(model, path)
     texts = np.array(["good good bad", "odd", "bad"], dtype=object)
     given = serve(path, "saved_model", {"text": texts})["y"]
     wanted = model(keras.ops.convert_to_tensor(texts.tolist()))["y"]
     np.testing.assert_allclose(given, wanted, rtol=0, atol=1e-6)
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [disk, path] and path.is_symlink()
     for format in ("onnx", "litert"):
         with pytest.raises(ValueError, match="text file beside it"):
             export(model, tmp_path / f"m{SUFFIXES[format]}", format)
@@ -219,6 +220,9 @@ def of_dtype(dtype):
 
 
 REFUSED = {
+    "`format` must be .* Received: format=None": (small, "m", None),
+    "`format` must be .* Received: format=\\['onnx'": (small, "m", ["onnx"]),
+    "`model` must be .* Received: model=None": (lambda: None, "m", "saved_model"),
     "`format` must be one of": (small, "m.h5", "h5"),
     "`path` must be a file that ends in .onnx": (small, "m.tflite", "onnx"),
     "`path` must be a file that ends in .tflite": (small, "folder.tflite", "litert"),
@@ -254,6 +258,13 @@ def test_refusals_name_the_argument_before_any_work(tmp_path, message):
     with pytest.raises(ValueError, match=message):
         export(build(), tmp_path / name, format)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("path", [None, 5, "", b"m", "m\0"])
+def test_a_path_is_a_path(path):
+    with pytest.raises(ValueError, match="`path` must be a path"):
+        export(small(), path)
 
 
 @pytest.mark.tensorflow

@@ -19,14 +19,16 @@ from keras_rnn import (
     windows,
 )
 from tests import oracle
+from tests.own_call import OwnCall
 
 TEXT = "the cat sat on the mät. the dog sat, too. "
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
 
 
-def generator(*cells, seed=1, **options):
+def generator(*cells, seed=1, vocabulary=TEXT, **options):
     """A generator of TEXT's characters, with weights so large that it is no bore."""
-    model = Generator(TEXT, list(cells) or [ElmanCell(6)], embedding_units=5, **options)
+    cells = list(cells) or [ElmanCell(6)]
+    model = Generator(vocabulary, cells, embedding_units=5, **options)
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(rng.normal(size=weight.shape, scale=0.8))
@@ -43,6 +45,12 @@ def elman():
 def lstm():
     """With an LSTM and conditions, likewise."""
     return generator(LSTMCell(5), GRUCell(4), conditions=["low", "high"], start=" ")
+
+
+@functools.cache
+def own_call():
+    """With cells whose `call` somebody has overridden."""
+    return generator(OwnCall(5), OwnCall(4), start=" ")
 
 
 def learned_states(model, condition=None):
@@ -94,7 +102,7 @@ def test_logits_are_those_of_the_equations(dtype, close):
     np.testing.assert_allclose(logits[0], expected, rtol=close, atol=close)
 
 
-@pytest.mark.parametrize("model", [elman, lstm])
+@pytest.mark.parametrize("model", [elman, lstm, own_call])
 def test_a_step_is_a_step_of_the_trained_pass(model):
     model = model()
     ids = np.stack([model.encode(TEXT[:9]), model.encode(TEXT[9:18])])
@@ -167,6 +175,24 @@ def test_greedy_text_is_that_of_the_equations():
     text = model.generate(prompt, length=300, temperature=0)
     assert text == model.decode(expected)
     assert len(set(text)) > 3  # else it would show little
+
+
+def test_what_is_written_by_cells_with_a_call_of_their_own_is_what_they_are_trained_on():
+    model, text = own_call(), "the"
+    text += model.generate(text, 9, temperature=0)
+    logits = keras.ops.convert_to_numpy(model(model.encode(" " + text)[None]))[0]
+    following = logits[3:-1].argmax(-1)  # of the last character of the prompt, and on
+    assert model.decode(following) == text[3:]
+    cell, state = model.levels[0].cell, np.full((1, 5), 0.3, "float32")
+    x = np.ones((1, 5), "float32")
+    output, after = cell(x, [state])
+    h = np.tanh(
+        x @ keras.ops.convert_to_numpy(cell.kernel)
+        + state @ keras.ops.convert_to_numpy(cell.recurrent_kernel)
+        + keras.ops.convert_to_numpy(cell.bias)
+    )
+    np.testing.assert_allclose(after[0], h, atol=1e-6)
+    np.testing.assert_allclose(output, np.append(2 * h, [[1]], -1), atol=1e-6)
 
 
 def test_what_is_drawn_has_the_chances_of_the_equations():
@@ -376,11 +402,69 @@ def test_fit_reads_consecutive_windows_in_their_order():
     # Keras may look at some before it begins.
     assert seen[-2 * len(told) :] == list(range(len(told))) * 2
     other = ConsecutiveWindows(model.encode(TEXT), 1, 4)
-    with pytest.raises(ValueError, match="same batch size"):
-        model.fit(batches, validation_data=other, verbose=0)
     # Another batch size later on is no matter.
     losses = [model.evaluate(each, verbose=0) for each in (batches, other, batches)]
     assert losses[0] == pytest.approx(losses[2])
+    assert model.predict(other, verbose=0).shape == (
+        len(other),
+        4,
+        len(model.vocabulary),
+    )
+
+
+class Meanwhile(keras.callbacks.Callback):
+    """Reads other windows after each batch, in all ways there are."""
+
+    def __init__(self, batches, others):
+        super().__init__()
+        self.batches, self.others = batches, others
+
+    def on_train_batch_end(self, batch, logs=None):
+        model = self.model
+        model.evaluate(self.others, verbose=0)
+        model.predict(self.batches, verbose=0)
+        model(self.batches[0][0])
+        model.test_on_batch(*self.batches[1])
+        model.predict_on_batch(self.batches[0][0])
+        model.generate("the", 3, seed=1)
+
+
+@functools.cache
+def trained(meanwhile):
+    """The weights after two epochs that end within the text, as arrays."""
+    model = generator(LSTMCell(3), ElmanCell(3))
+    ids = model.encode(TEXT)
+    batches = ConsecutiveWindows(ids, batch_size=2, timesteps=4)
+    others = ConsecutiveWindows(ids[::-1], batch_size=3, timesteps=2)
+    model.compile(keras.optimizers.SGD(0.5), LOSS)
+    more = {
+        None: {},
+        "validation": {"validation_data": others},
+        "callback": {"callbacks": [Meanwhile(batches, others)]},
+    }[meanwhile]
+    assert len(batches) == 5
+    model.fit(batches, epochs=2, steps_per_epoch=2, verbose=0, **more)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("meanwhile", ["validation", "callback"])
+def test_what_is_read_meanwhile_changes_nothing_that_training_carries(meanwhile):
+    for after, wanted in zip(trained(meanwhile), trained(None)):
+        np.testing.assert_allclose(after, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_windows_must_be_those_of_the_model():
+    model, ids = carrying()[0], np.arange(20)
+    with pytest.raises(ValueError, match="`x`.*from 0 to"):
+        model.fit(ConsecutiveWindows(ids + len(TEXT), 1, 4))
+    with pytest.raises(ValueError, match="`x`.*conditions"):
+        model.evaluate(ConsecutiveWindows(ids % 9, 1, 4, conditions=[0]))
+    windows = ConsecutiveWindows([ids % 9] * 2, 1, 4, conditions=[0, 2])
+    for bad in (windows, ConsecutiveWindows(ids % 9, 1, 4)):
+        with pytest.raises(
+            ValueError, match="`validation_data`.*conditions from 0 to 1"
+        ):
+            lstm().fit(validation_data=bad)
 
 
 # Saving
@@ -512,9 +596,11 @@ nonsense = [
     ("`length`", {{"length": 0}}),
     ("`temperature`", {{"temperature": -1.0}}),
     ("`temperature`", {{"temperature": float("nan")}}),
+    ("`temperature`", {{"temperature": float("inf")}}),
     ("`top_k`", {{"top_k": -1}}),
     ("`top_p`", {{"top_p": 0.0}}),
     ("`top_p`", {{"top_p": 1.5}}),
+    ("`top_p`", {{"top_p": float("nan")}}),
     ("`seed`", {{"seed": -1}}),
     ("`seed`", {{"seed": 2**32}}),
     ("`condition`", {{"condition": ["low", "high", "low", "other"]}}),
@@ -536,7 +622,8 @@ print("as expected")
 def test_export_without_conditions_and_all_or_nothing(tmp_path, monkeypatch):
     import tensorflow as tf
 
-    model = elman()
+    # A string that ends in NUL is another one than without it.
+    model = generator(ElmanCell(7), OwnCall(6), vocabulary=TEXT + "\0", start="\0")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="`path`"):
@@ -546,19 +633,34 @@ def test_export_without_conditions_and_all_or_nothing(tmp_path, monkeypatch):
     model.export(str(path))  # replaces it
     before = sorted(p.name for p in path.iterdir())
     writer = tf.saved_model.load(path).signatures
-    (text,) = writer["generate"](
-        prompts=tf.constant(["the"]),
-        length=tf.constant(9),
-        temperature=tf.constant(1.0),
-        top_k=tf.constant(0),
-        top_p=tf.constant(1.0),
-        seed=tf.constant(2, tf.int64),
-    )["texts"].numpy()
-    assert text.decode() == model.generate("the", 9, seed=2)
+
+    def generate(*prompts):
+        return writer["generate"](
+            prompts=tf.constant(prompts, tf.string),
+            length=tf.constant(99),
+            temperature=tf.constant(3.0),
+            top_k=tf.constant(0),
+            top_p=tf.constant(1.0),
+            seed=tf.constant(2, tf.int64),
+        )["texts"].numpy()
+
+    prompts = ["the\0", "the", "\0"]
+    texts = [text.decode() for text in generate(*prompts)]
+    assert texts == model.generate(prompts, 99, temperature=3, seed=2)
+    assert "\0" in "".join(texts)
+    refused = tf.errors.InvalidArgumentError
+    with pytest.raises(refused, match="`prompts`"):
+        generate()
+    for size in (0, -1):
+        with pytest.raises(refused, match="`batch_size`"):
+            writer["initial_state"](batch_size=tf.constant(size))
     states = writer["initial_state"](batch_size=tf.constant(3))
     assert states["level_1_state"].shape == (3, 6)
     told = writer["vocabulary"]()
-    assert told["conditions"].shape == (0,) and told["start"].numpy() == b" "
+    assert told["conditions"].shape == (0,) and told["start"].numpy() == b"\0"
+    assert b"".join(told["characters"].numpy()).decode() == model.vocabulary
+    with pytest.raises(refused, match="`level_0_state`.*one row"):
+        writer["step"](character=tf.constant(["t"]), **states)
 
     def killed(module, path, **_):
         pathlib.Path(path).mkdir()
@@ -591,6 +693,9 @@ def test_export_needs_tensorflow(tmp_path, monkeypatch):
         ("prompt", {"prompt": ""}),
         ("prompt", {"prompt": ["the", ""]}),
         ("prompt", {"prompt": []}),
+        ("prompt", {"prompt": None}),
+        ("prompt", {"prompt": 5}),
+        ("prompt", {"prompt": b"the"}),
         ("prompt", {"prompt": [3]}),
         ("text", {"prompt": "THE"}),
         ("length", {"length": 0}),
@@ -599,6 +704,13 @@ def test_export_needs_tensorflow(tmp_path, monkeypatch):
         ("temperature", {"temperature": float("nan")}),
         ("temperature", {"temperature": float("inf")}),
         ("temperature", {"temperature": "hot"}),
+        ("temperature", {"temperature": 1e39}),  # infinite in float32
+        ("temperature", {"temperature": 10**400}),
+        ("temperature", {"temperature": None}),
+        ("temperature", {"temperature": True}),
+        ("length", {"length": None}),
+        ("length", {"length": "long"}),
+        ("top_k", {"top_k": "few"}),
         ("top_k", {"top_k": 0}),
         ("top_k", {"top_k": 1.5}),
         ("top_p", {"top_p": 0.0}),
@@ -608,6 +720,10 @@ def test_export_needs_tensorflow(tmp_path, monkeypatch):
         ("stop", {"stop": ""}),
         ("stop", {"stop": ["a", ""]}),
         ("stop", {"stop": [3]}),
+        ("stop", {"stop": 5}),
+        ("stop", {"stop": b"a"}),
+        ("seed", {"seed": "one"}),
+        ("seed", {"seed": True}),
         ("seed", {"seed": -1}),
         ("seed", {"seed": 2**32}),
         ("seed", {"seed": 1.5}),
@@ -616,10 +732,100 @@ def test_export_needs_tensorflow(tmp_path, monkeypatch):
 )
 def test_nonsense_is_refused_by_name(name, arguments):
     with pytest.raises(ValueError, match=f"`{name}`"):
-        generator().generate(**{"prompt": "the", "length": 5, **arguments})
+        elman_alone().generate(**{"prompt": "the", "length": 5, **arguments})
 
 
-@pytest.mark.parametrize("condition", [None, "middling", ["low", "high", "low"], 1])
+@functools.cache
+def elman_alone():
+    return generator()
+
+
+@pytest.mark.parametrize(
+    "name, call",
+    [
+        ("text", lambda m: m.encode(None)),
+        ("text", lambda m: m.encode(["t"])),
+        ("ids", lambda m: m.decode(None)),
+        ("ids", lambda m: m.decode("the")),
+        ("ids", lambda m: m.decode([1.5])),
+        ("ids", lambda m: m.decode([float("nan")])),
+        ("ids", lambda m: m.decode([True])),
+        ("ids", lambda m: m.decode([-1])),
+        ("ids", lambda m: m.decode([[1]])),
+        ("ids", lambda m: m.decode([[1], 2])),
+        ("text", lambda m: m.read(None)),
+        ("text", lambda m: m.read(["the"])),
+        ("text", lambda m: m.read("")),
+        ("condition", lambda m: m.read("the", condition="low")),
+        ("prompt", lambda m: m.stream(None)),
+        ("prompt", lambda m: m.stream(["the"])),
+        ("stop", lambda m: m.stream("the", stop=5)),
+        ("batch_size", lambda m: m.get_initial_state(None)),
+        ("batch_size", lambda m: m.get_initial_state(-1)),
+        ("batch_size", lambda m: m.get_initial_state("two")),
+        ("batch_size", lambda m: m.get_initial_state(2.0)),
+        ("conditions", lambda m: lstm().get_initial_state(2)),
+        ("conditions", lambda m: lstm().get_initial_state(2, "low")),
+        ("tokens", lambda m: m.step(None, m.get_initial_state(1))),
+        ("tokens", lambda m: m.step("t", m.get_initial_state(1))),
+        ("tokens", lambda m: m.step([[1]], m.get_initial_state(1))),
+        ("states", lambda m: m.step(np.ones(1, "int32"), None)),
+        ("states", lambda m: m.step(np.ones(1, "int32"), [])),
+        ("states", lambda m: m.step(np.ones(1, "int32"), [[np.ones((1, 5))]])),
+        ("states", lambda m: m.step(np.ones(2, "int32"), m.get_initial_state(1))),
+        ("initial_state", lambda m: m(np.ones((1, 3)), initial_state=[])),
+        ("initial_state", lambda m: m(np.ones((1, 3)), initial_state=[[]])),
+        (
+            "initial_state",
+            lambda m: m(np.ones((2, 3)), initial_state=m.get_initial_state(1)),
+        ),
+        ("inputs", lambda m: m({"fresh": np.ones(1, bool)})),
+        ("inputs", lambda m: m(np.ones(3, "int32"))),
+        ("inputs", lambda m: m((np.ones((2, 3)), np.ones(2), np.ones(2)))),
+        ("path", lambda m: m.export(None)),
+        ("path", lambda m: m.export("")),
+        ("path", lambda m: m.export("a\0b")),
+    ],
+)
+def test_nonsense_is_refused_everywhere(name, call):
+    if name == "path" and keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow is asked for first")
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        call(elman_alone())
+
+
+def test_arrays_and_scalars_of_numpy_stand_for_lists_and_numbers():
+    model = lstm()
+    prompts, classes = ["the", "d"], ["high", "low"]
+    found = model.generate(
+        np.array(prompts),
+        np.int64(5),
+        np.float32(0.5),
+        np.int32(3),
+        np.float64(0.9),
+        np.array(["zz"]),
+        np.uint32(7),
+        np.array(classes),
+    )
+    assert found == model.generate(prompts, 5, 0.5, 3, 0.9, ["zz"], 7, classes)
+    made = Generator(
+        np.array(["b", "a"]),
+        np.array([ElmanCell(2)]).tolist(),
+        np.int64(3),
+        np.float32(0.5),
+        np.array(["x", "y"]),
+        np.str_("a"),
+    )
+    again = Generator.from_config(made.get_config())
+    assert again.conditions == ("x", "y") and type(again.conditions[0]) is str
+    assert type(again.dropout) is float and again.decode(np.array([0])) == "a"
+    assert again.decode([]) == ""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [None, "middling", ["low", "high", "low"], 1, [["low"], "low"], [b"low", "low"]],
+)
 def test_a_condition_that_is_not_there_is_refused(condition):
     with pytest.raises(ValueError, match="`condition`.*'low', 'high'"):
         lstm().generate(["the", "d"], 5, condition=condition)
@@ -632,13 +838,26 @@ def test_a_condition_that_is_not_there_is_refused(condition):
         ("vocabulary", {"vocabulary": ["a", "bc"]}),
         ("vocabulary", {"vocabulary": ["a", 3]}),
         ("vocabulary", {"vocabulary": "a\ud800"}),
+        ("vocabulary", {"vocabulary": None}),
+        ("vocabulary", {"vocabulary": 5}),
+        ("vocabulary", {"vocabulary": b"abc"}),
         ("cells", {"cells": []}),
         ("cells", {"cells": keras.layers.LSTMCell(3)}),
+        ("cells", {"cells": None}),
+        ("cells", {"cells": [ElmanCell(3), None]}),
         ("embedding_units", {"embedding_units": 0}),
+        ("embedding_units", {"embedding_units": None}),
         ("dropout", {"dropout": 1.5}),
+        ("dropout", {"dropout": float("nan")}),
         ("conditions", {"conditions": []}),
         ("conditions", {"conditions": ["a", "a"]}),
         ("conditions", {"conditions": "positive"}),
+        ("conditions", {"conditions": 5}),
+        ("conditions", {"conditions": ["a", ""]}),
+        ("conditions", {"conditions": [None]}),
+        ("start", {"start": 5}),
+        ("start", {"start": ["a"]}),
+        ("unknown", {"unknown": 5}),
         ("start", {"start": "z"}),
         ("start", {"start": "ab"}),
         ("start", {"start": ""}),

@@ -1,6 +1,7 @@
 """The gradient through time, against NumPy loops and finite differences in float64."""
 
 import csv
+import functools
 import sys
 
 import keras
@@ -12,6 +13,7 @@ import keras_rnn
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
 from tests import oracle
 from tests.gradients import finite_differences
+from tests.own_call import OwnCall
 
 BATCH, TIMESTEPS, FEATURES, UNITS = 3, 6, 2, 3
 MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 1, 0, 1, 1, 0]], bool)
@@ -342,6 +344,78 @@ def test_wrong_arguments(random):
         GradientFlow(x, y, every=0)
 
 
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("x", {"x": None}),
+        ("x", {"x": object()}),
+        ("x", {"x": 5.0}),
+        ("y", {"y": object()}),
+        ("sample_weight", {"sample_weight": object()}),
+        ("sample_weight", {"sample_weight": 2.0}),
+        ("sample_weight", {"sample_weight": np.ones(1)}),
+        ("y", {"y": np.ones((1, 1))}),
+        ("model", {"model": None}),
+        ("state", {"state": None}),
+        ("state", {"state": 0.5}),
+        ("state", {"state": True}),
+    ],
+)
+def test_nonsense_for_state_gradients(name, change, random):
+    x, y, _ = batch(random)
+    model = gru_model()
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        state_gradients(**{"model": model, "x": x, "y": y, **change})
+
+
+@functools.cache
+def gru_model():
+    return model_of(layers.GRU(UNITS))
+
+
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("layer", {"layer": None}),
+        ("layer", {"layer": layers.GRUCell(UNITS)}),
+        ("x", {"x": None}),
+        ("x", {"x": "text"}),
+        ("x", {"x": np.ones((2, 3))}),
+        ("x", {"x": np.full((1, 3, 2), np.nan)}),
+        ("steps", {"steps": None}),
+        ("steps", {"steps": 4}),
+        ("mask", {"mask": 5}),
+        ("mask", {"mask": np.ones((1, 2), bool)}),
+        ("mask", {"mask": np.ones((2, 3), bool)}),
+    ],
+)
+def test_nonsense_for_a_spectrum(name, change):
+    arguments = {"layer": layers.SimpleRNN(2), "x": np.ones((1, 3, 2))}
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        jacobian_spectrum(**{**arguments, **change})
+
+
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("x", {"x": None}),
+        ("every", {"every": None}),
+        ("every", {"every": 1.5}),
+        ("csv", {"csv": 5}),
+        ("csv", {"csv": ""}),
+        ("log_dir", {"log_dir": 5}),
+        ("vanish", {"vanish": None}),
+        ("vanish", {"vanish": float("nan")}),
+        ("vanish", {"vanish": -1}),
+        ("explode", {"explode": "much"}),
+        ("explode", {"explode": float("nan")}),
+    ],
+)
+def test_nonsense_for_the_callback(name, change):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        GradientFlow(**{"x": np.ones((1, 3, 2)), "y": np.ones(1), **change})
+
+
 class Twofold(layers.SimpleRNNCell):
     """A cell whose output is neither its state nor read off it in a known way."""
 
@@ -350,11 +424,47 @@ class Twofold(layers.SimpleRNNCell):
         return 2 * output, states
 
 
-def test_cell_with_an_output_of_its_own(random):
+@pytest.mark.parametrize("cell", [Twofold, OwnCall])
+@pytest.mark.parametrize("rnn", [layers.RNN, keras_rnn.RNN])
+def test_cell_with_an_output_of_its_own(cell, rnn, random):
     x, y, _ = batch(random)
-    model = model_of(layers.RNN(Twofold(UNITS)))
+    model = model_of(rnn(cell(UNITS)))
     with pytest.raises(ValueError, match="output of a cell"):
         state_gradients(model, x, y)
+
+
+class Halved(keras_rnn.ElmanCell):
+    """A cell with a `call` of its own whose output is known: half the state, read off."""
+
+    def call(self, inputs, states, training=False):
+        _, states = super().call(inputs, states, training=training)
+        states = [states[0] / 2]
+        return self.readout(states[0]), states
+
+    def fast_pass_obstacle(self):
+        return "a `call` of its own"
+
+
+def test_cell_with_a_call_of_its_own_that_reads_off_its_state(random):
+    """The last state sees the loss through `readout` alone; those before as the chain."""
+    x, y, _ = batch(random)
+    cell = Halved(UNITS, output_units=2, activation="linear")
+    model = model_of(keras_rnn.RNN(cell))
+    norms = state_gradients(model, x, y, per_example=True)
+    (norms,) = norms.values()
+    weights = [as_array(w) for w in (cell.recurrent_kernel, cell.output_kernel)]
+    recurrent, readout = weights
+    output = as_array(keras_rnn.RNN(cell)(x))
+    kernel, bias = (as_array(w) for w in model.layers[-1].weights)
+    wrong = 2 * (output @ kernel + bias - y) / y.size
+    gradient = wrong @ kernel.T @ readout.T
+    for t in reversed(range(x.shape[1])):
+        np.testing.assert_allclose(norms[:, t], np.linalg.norm(gradient, axis=-1), 1e-4)
+        gradient = gradient @ recurrent.T / 2
+
+
+def as_array(tensor):
+    return keras.ops.convert_to_numpy(tensor).astype("float64")
 
 
 # ------------------------------------------------------------------------- Jacobians

@@ -14,6 +14,7 @@ from keras_rnn import ElmanCell, GRUCell, LSTMCell
 from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
 from tests import oracle
 from tests.gradients import autodiff
+from tests.own_call import OwnCall
 
 SOURCES = ["abba", "c", "", "cabcab", "aa"]
 TARGETS = ["xyyx", "z", "zz", "", "xyzxyz"]
@@ -118,6 +119,12 @@ def test_numbers_of_characters():
     assert previous.tolist() == [[0, 4, 1], [0, 2, 3]]
     assert following.tolist() == [[4, 1, 0], [2, 3, 1]]
     assert [model.decode(row) for row in following] == ["z", "xy"]
+    assert model.decode([]) == ""
+    assert model.encode(np.array(["cab!", "a"])).tolist() == source.tolist()
+    nul = build(source_vocabulary="?\0", target_vocabulary="x\0")
+    (source, _), following = nul.encode(["\0", "?\0\0"], ["x\0", "\0"])
+    assert source.tolist() == [[2, 0, 0], [3, 2, 2]]
+    assert [nul.decode(row) for row in following] == ["x\0", "\0"]
     assert model.encode(["cab!", "a"]).tolist() == source.tolist()
 
 
@@ -189,6 +196,24 @@ def greedy(model, text):
 
 def test_greedy_is_the_likeliest_character_each_time(model):
     assert model.translate(SOURCES) == [greedy(model, text) for text in SOURCES]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_cells_with_a_call_of_their_own_translate_as_they_are_trained(bidirectional):
+    model = build(
+        cells=lambda: [OwnCall(4), OwnCall(6)],
+        bidirectional=bidirectional,
+        attention="dot" if bidirectional else None,
+        max_length=4,
+    )
+    assert model.translate(SOURCES) == [greedy(model, text) for text in SOURCES]
+    x, _ = model.encode(["ab"], ["xy"])
+    logits = keras.ops.convert_to_numpy(model(x))
+    states, memory = model.read(x[0])
+    for t in range(3):
+        step, states = model.step(x[1][:, t : t + 1], states, memory)
+        step = keras.ops.convert_to_numpy(step)
+        np.testing.assert_allclose(step[:, 0], logits[:, t], atol=1e-5)
 
 
 def test_log_probability_is_the_sum_over_the_characters(model):
@@ -392,11 +417,15 @@ assert not [name for name in sys.modules if name.startswith(("keras.", "keras_rn
 def test_export_refuses_unknown_characters(tmp_path):
     import tensorflow as tf
 
-    model = build(unknown=None)
+    # With NUL, which some take for the end of a string.
+    model = build(unknown=None, source_vocabulary="abc\0", target_vocabulary="xy\0")
     model.export(tmp_path / "saved")
     translate = tf.saved_model.load(tmp_path / "saved").signatures["translate"]
-    (found,) = translate(texts=tf.constant(["abc"]))["translations"].numpy()
-    assert found.decode() == model.translate("abc")
+    texts = ["abc", "abc\0", "\0", "a\0c", "\0\0a", "b", "ca", "cc\0"]
+    found = translate(texts=tf.constant(texts))["translations"].numpy()
+    assert [text.decode() for text in found] == model.translate(texts)
+    assert any(text.endswith(b"\0") for text in found)
+    assert translate(texts=tf.constant([], tf.string))["translations"].shape == (0,)
     with pytest.raises(tf.errors.InvalidArgumentError, match="source_vocabulary"):
         translate(texts=tf.constant(["abc", "a!"]))
 
@@ -456,6 +485,16 @@ def test_export_needs_tensorflow(tmp_path, monkeypatch):
         ({"attention": "sharp"}, "`attention`.*additive"),
         ({"attention": keras.layers.Dense(3)}, "`attention`"),
         ({"unknown": "!"}, "`unknown`"),
+        ({"unknown": 5}, "`unknown`"),
+        ({"source_vocabulary": None}, "`source_vocabulary`"),
+        ({"target_vocabulary": 5}, "`target_vocabulary`"),
+        ({"cells": lambda: None}, "`cells`"),
+        ({"embedding_units": None}, "`embedding_units`"),
+        ({"bidirectional": "no"}, "`bidirectional`"),
+        ({"bidirectional": None}, "`bidirectional`"),
+        ({"max_length": None}, "`max_length`"),
+        ({"attention": ["dot"]}, "`attention`"),
+        ({"attention": keras.layers.Attention}, "`attention`"),
     ],
 )
 def test_bad_arguments(arguments, says):
@@ -474,6 +513,44 @@ def test_bad_arguments(arguments, says):
         (lambda m: m.encode(["a"], "xy"), "`targets`"),
         (lambda m: m.encode(["a"], ["x", "y"]), "1 sources, 2 targets"),
         (lambda m: m.export("nowhere", beam_width=True), "`beam_width`"),
+        (lambda m: m.export("nowhere", max_length="long"), "`max_length`"),
+        (lambda m: m.encode(None), "`sources`"),
+        (lambda m: m.encode([None]), "`sources`"),
+        (lambda m: m.encode(["a"], 5), "`targets`"),
+        (lambda m: m.decode(None), "`numbers`"),
+        (lambda m: m.decode([99]), "`numbers`.*from 0 to 4"),
+        (lambda m: m.decode([1, 5]), "`numbers`"),
+        (lambda m: m.decode([-1]), "`numbers`"),
+        (lambda m: m.decode([2.0]), "`numbers`"),
+        (lambda m: m.decode("xy"), "`numbers`"),
+        (lambda m: m.decode([[2]]), "`numbers`"),
+        (lambda m: m.translate(None), "`texts`"),
+        (lambda m: m.translate(5), "`texts`"),
+        (lambda m: m.translate("a", beam_width=None), "`beam_width`"),
+        (lambda m: m.translate("a", max_length="long"), "`max_length`"),
+        (lambda m: m.log_probability(None, ["x"]), "`texts`"),
+        (lambda m: m.log_probability(["a"], None), "`translations`"),
+        (lambda m: m.log_probability("a", ["x"]), "`texts`"),
+        (lambda m: m.log_probability(["a"], ["x", "y"]), "1 texts, 2 translations"),
+        (lambda m: m.alignment(None), "`text`"),
+        (lambda m: m.alignment(["a"]), "`text`"),
+        (lambda m: m.alignment("a", 5), "`translation`"),
+        (lambda m: m(np.ones((3, 2))), "`inputs`"),
+        (lambda m: m([np.ones(3), np.ones(3)]), "`inputs`"),
+        (lambda m: m([np.ones((1, 3))] * 3), "`inputs`"),
+        (lambda m: m.read(None), "`source`"),
+        (lambda m: m.read([1, 2]), "`source`"),
+        (lambda m: m.write(None, 1, 1), "`source`"),
+        (lambda m: m.write([[2]], 0, 1), "`beam_width`"),
+        (lambda m: m.step(None, *m.read([[2]])), "`tokens`"),
+        (lambda m: m.step([2], *m.read([[2]])), "`tokens`"),
+        (lambda m: m.step([[2]], None, m.read([[2]])[1]), "`states`"),
+        (lambda m: m.step([[2]], *m.read([[2], [3]])), "`states`"),
+        (lambda m: m.step([[2]], m.read([[2]])[0], None), "`memory`"),
+        (lambda m: m.look_back(None, m.read([[2]])[1]), "`states`"),
+        (lambda m: m.look_back(np.ones((1, 1, 4)), 5), "`memory`"),
+        (lambda m: ExactMatch()(np.ones((2, 3)), np.ones((2, 3))), "`y_pred`"),
+        (lambda m: ExactMatch()(np.ones((2, 3)), np.ones((2, 1, 4))), "`y_pred`"),
     ],
 )
 def test_bad_calls(call, says):

@@ -36,3 +36,14 @@ def test_a_model_reads_strings():
     # In the graph of a pipeline, too.
     (found,) = tf.data.Dataset.from_tensors(texts).map(reader)
     assert found.numpy().tolist() == [[2, 3, 4], [4, 1, 0]]
+
+
+@pytest.mark.parametrize("text", [None, 5, 1.5, [1, 2], ["a", None], np.ones(2)])
+def test_text_must_be_strings(text):
+    with pytest.raises(ValueError, match="`text`"):
+        keras_rnn.words_and_marks(text)
+
+
+@pytest.mark.parametrize("text", [["A,b"], np.array(["A,b"]), (b"A,b",)])
+def test_lists_and_arrays_of_strings_are_read(text):
+    assert keras_rnn.words_and_marks(text).numpy().tolist() == [b"a , b"]

@@ -49,7 +49,28 @@ def test_windows_shift_the_text_by_one():
 @pytest.mark.parametrize(
     "name, arguments",
     [
-        ("tokens", {"texts": np.arange(5), "timesteps": 5}),
+        ("texts", {"texts": np.arange(5), "timesteps": 5}),
+        ("texts", {"texts": None}),
+        ("texts", {"texts": "the cat"}),
+        ("texts", {"texts": ["the", "cat"]}),
+        ("texts", {"texts": [None]}),
+        ("texts", {"texts": np.linspace(0, 1, 40)}),
+        ("texts", {"texts": np.full(40, np.nan)}),
+        ("texts", {"texts": np.arange(40) - 1}),
+        ("texts", {"texts": np.ones((2, 20), "int32")}),
+        ("texts", {"texts": [np.arange(9), np.ones((2, 9), "int32")]}),
+        ("texts", {"texts": [[1, [2]]]}),
+        ("batch_size", {"batch_size": None}),
+        ("batch_size", {"batch_size": 2.0}),
+        ("timesteps", {"timesteps": "four"}),
+        ("conditions", {"conditions": 5}),
+        ("conditions", {"conditions": [0.5, 1.5]}),
+        ("conditions", {"conditions": [-1, 0]}),
+        ("conditions", {"conditions": ["a", "b"]}),
+        ("seed", {"seed": -1}),
+        ("seed", {"seed": 1.5}),
+        ("seed", {"seed": "one"}),
+        ("seed", {"seed": True}),
         ("texts", {"texts": np.arange(11), "batch_size": 3}),
         ("texts", {"texts": [np.arange(4), np.arange(1)]}),
         ("texts", {"texts": [1, 2, 3]}),
@@ -63,3 +84,37 @@ def test_windows_that_cannot_be_cut_are_refused(name, arguments):
     defaults = {"texts": np.arange(40), "batch_size": 2, "timesteps": 4}
     with pytest.raises(ValueError, match=f"`{name}`"):
         ConsecutiveWindows(**{**defaults, **arguments})
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("tokens", {"tokens": None}),
+        ("tokens", {"tokens": 5}),
+        ("tokens", {"tokens": "the cat sat"}),
+        ("tokens", {"tokens": list("the cat sat")}),
+        ("tokens", {"tokens": np.linspace(0, 1, 9)}),
+        ("tokens", {"tokens": np.full(9, np.nan)}),
+        ("tokens", {"tokens": np.arange(9) - 1}),
+        ("tokens", {"tokens": np.ones((3, 3), "int32")}),
+        ("tokens", {"tokens": []}),
+        ("tokens", {"tokens": np.arange(3)}),
+        ("timesteps", {"timesteps": None}),
+        ("timesteps", {"timesteps": 0}),
+        ("timesteps", {"timesteps": 1.5}),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(name, arguments):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        windows(**{"tokens": np.arange(9), "timesteps": 3, **arguments})
+
+
+def test_a_list_of_numbers_is_one_text_and_there_is_no_batch_after_the_last():
+    ids = np.arange(13)
+    listed = ConsecutiveWindows(ids.tolist(), np.int64(2), np.int32(3))
+    arrays = ConsecutiveWindows(ids, 2, 3)
+    assert len([*listed]) == len(listed) == 2  # a loop over it ends
+    for (inputs, y), (other, z) in zip(listed, arrays):
+        np.testing.assert_array_equal(inputs["tokens"], other["tokens"])
+        np.testing.assert_array_equal(y, z)
+    np.testing.assert_array_equal(listed[-1][1], listed[1][1])

@@ -2,13 +2,13 @@
 
 import keras
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keras_rnn.vocabulary import Vocabulary
 
 IN_GRAPH = keras.backend.backend() == "tensorflow"  # where strings are tensors
-ALPHABET = "abc é\u202fЖ日\U0001f3ac"
+ALPHABET = "\0abc é\u202fЖ日\U0001f3ac"
 FIRSTS = st.integers(1, 5)
 
 
@@ -27,6 +27,7 @@ def in_graph(vocabulary, texts):
 
 @settings(max_examples=8)  # each traces a graph
 @given(st.lists(st.text(ALPHABET), min_size=1, max_size=4), FIRSTS)
+@example(["a\0", "\0", "\0a\0\0b", ""], 1)
 def test_there_and_back(texts, first):
     vocabulary = Vocabulary(ALPHABET, first=first)
     numbers = [vocabulary.encode(text) for text in texts]
@@ -80,6 +81,12 @@ def test_order_and_repetition_do_not_matter():
         ({"characters": "ab", "unknown": "ab"}, "`unknown`"),
         ({"characters": "ab", "unknown": ""}, "`unknown`"),
         ({"characters": "ab", "unknown": 1}, "`unknown`"),
+        ({"characters": None}, "`vocabulary`"),
+        ({"characters": 5}, "`vocabulary`"),
+        ({"characters": b"ab"}, "`vocabulary`"),
+        ({"characters": "ab", "first": -1}, "`first`"),
+        ({"characters": "ab", "first": None}, "`first`"),
+        ({"characters": "ab", "first": 1.5}, "`first`"),
     ],
 )
 def test_bad_arguments(arguments, says):
@@ -87,6 +94,13 @@ def test_bad_arguments(arguments, says):
         Vocabulary(**arguments)
 
 
-def test_text_must_be_a_string():
+@pytest.mark.parametrize("text", [None, 5, ["a"], b"a"])
+def test_text_must_be_a_string(text):
     with pytest.raises(ValueError, match="`text`"):
-        Vocabulary("ab").encode(["a"])
+        Vocabulary("ab").encode(text)
+
+
+@pytest.mark.parametrize("numbers", [None, 5, "a", [1.0], [-1], [3], [[1]], [None]])
+def test_numbers_must_be_those_of_characters(numbers):
+    with pytest.raises(ValueError, match="`numbers`.*from 0 to 2"):
+        Vocabulary("ab", first=1).decode(numbers)
