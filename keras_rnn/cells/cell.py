@@ -530,7 +530,7 @@ class RecurrentCell:
         if states and len(saved) == len(own) - len(states):
             rest = iter(saved)
             saved = [
-                ops.zeros_like(variable)
+                ops.zeros(variable.shape)
                 if any(variable is state for state in states)
                 else next(rest)
                 for variable in own.values()
