@@ -1,6 +1,7 @@
 """The tutorial as its readers run it: a small run, what it writes, what it refuses."""
 
 import csv
+import importlib
 import json
 import runpy
 import signal
@@ -18,10 +19,11 @@ from tests.tutorials.scripts import (
 )
 
 # isort: split
-import sentiment_classification as tutorial
-import workshop
+from workshop import files
 
-SCRIPT = TUTORIALS / "sentiment_classification.py"
+tutorial = importlib.import_module("07_sentiment_classification")
+
+SCRIPT = TUTORIALS / "07_sentiment_classification.py"
 TEXTS = [
     "A wonderful film.",
     "awful, boring, bad",
@@ -225,16 +227,17 @@ def test_killed_and_resumed(data, tmp_path, capsys):
     arguments += ["--cell", "lstm", "--layers", 2, "--no-bidirectional"]
     arguments = [str(argument) for argument in arguments]
     code = f"""
-import os, sys
+import importlib, os, sys
 sys.path.insert(0, {str(TUTORIALS)!r})
-import sentiment_classification, workshop
-keep = workshop._Keeper.on_epoch_end
+from workshop import runs
+tutorial = importlib.import_module('07_sentiment_classification')
+keep = runs._Keeper.on_epoch_end
 def keep_and_die(keeper, epoch, logs=None):
     keep(keeper, epoch, logs)
     if keeper.folder.name == "network":
         os.kill(os.getpid(), {signal.SIGKILL.value})
-workshop._Keeper.on_epoch_end = keep_and_die
-sentiment_classification.main({arguments!r})
+runs._Keeper.on_epoch_end = keep_and_die
+tutorial.main({arguments!r})
 """
     status, _, error = python("-c", code)
     assert (status, error) == (-signal.SIGKILL, "")
@@ -276,7 +279,7 @@ def test_order_of_batches():
 def test_a_failed_writing_leaves_what_was_there(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError), workshop.replacing(path) as new:
+    with pytest.raises(RuntimeError), files.replacing(path) as new:
         new.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"

@@ -7,16 +7,16 @@ the mark `end`, so that a network can learn where to stop.
 
 import dataclasses
 import hashlib
+import importlib.resources
 import re
 import unicodedata
-from importlib.resources import files
 
 import numpy as np
 import tensorflow_datasets as tfds
-import workshop
-from workshop import Mistake
 
 import keras_rnn.datasets  # noqa: F401  registers movie_reviews
+from workshop import data_sets, files
+from workshop.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
 
@@ -81,7 +81,7 @@ def reviews(seed, longest=200):
     """
     builder = tfds.builder("movie_reviews/imdb")
     # From the installed package: nothing is downloaded.
-    workshop.prepare(builder, "movie_reviews", download=True)
+    data_sets.prepare(builder, "movie_reviews", download=True)
     heaps = {}
     for split in ("train", "test"):
         texts, labels = builder.as_dataset(
@@ -127,7 +127,7 @@ def tiny_shakespeare(download):
     builder = tfds.builder("tiny_shakespeare")
     if not builder.is_prepared():
         if not (download or is_fetched(builder)):
-            raise Mistake(
+            raise UsageError(
                 f"tiny_shakespeare is not in {builder.data_path.parent}: add --download "
                 "to fetch it (1 MB)"
             )
@@ -135,7 +135,7 @@ def tiny_shakespeare(download):
         try:
             builder.download_and_prepare()
         except Exception as error:  # whatever can go wrong with a network
-            raise Mistake(f"tiny_shakespeare cannot be fetched: {error}") from error
+            raise UsageError(f"tiny_shakespeare cannot be fetched: {error}") from error
     texts = {}
     for split in SPLITS:
         (example,) = builder.as_dataset(split=split)
@@ -162,14 +162,14 @@ MOST = 6_000  # different ones: five in a row must make a number of 63 bits
 
 def own_text(path):
     """The user's own text: nine tenths to learn from, then a twentieth and another."""
-    with workshop.reading(path) as file:
+    with files.reading(path) as file:
         text = file.read()
     if len(text) < SHORTEST:
-        raise Mistake(
+        raise UsageError(
             f"{path} has {len(text)} characters; at least {SHORTEST} are needed"
         )
     if len(set(text)) > MOST:
-        raise Mistake(
+        raise UsageError(
             f"{path} has {len(set(text))} different characters; at most {MOST} can be "
             "told apart"
         )
@@ -201,9 +201,9 @@ def folk_tunes(seed, longest=500):
     and its notes. Titles and ornaments go.
     """
     try:
-        corpus = files("music21") / "corpus"
+        corpus = importlib.resources.files("music21") / "corpus"
     except ModuleNotFoundError as error:
-        raise Mistake(
+        raise UsageError(
             "--corpus folk_tunes needs the package music21: pip install "
             '"keras-rnn[music]"'
         ) from error

@@ -27,8 +27,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
-from workshop import Mistake
+from workshop.errors import UsageError
 
 # isort: split
 import keras
@@ -58,16 +57,16 @@ def add_option(parser):
 
 
 def find(options):
-    """What shares the work, as options and environment say, or a `Mistake`.
+    """What shares the work, as options and environment say, or a `UsageError`.
 
     Args:
         options: The options of the command line, with `distribute` and `batch_size`.
 
     Returns:
-        `workshop.Alone`, or a context of which the training is the body.
+        `Alone`, or a context of which the training is the body.
     """
     if not options.distribute:
-        return workshop.Alone()
+        return Alone()
     backend = keras.backend.backend()
     job = _job(os.environ)
     if backend == "jax":
@@ -79,17 +78,17 @@ def find(options):
             devices = OneMachine(jax.local_device_count())
     elif backend == "tensorflow":
         if job:
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {PROCESSES} is set, and several processes need "
                 "KERAS_BACKEND=jax; on TensorFlow it is for the devices of one machine"
             )
         devices = Mirrored()
     else:
-        raise Mistake(
+        raise UsageError(
             f"--distribute: not with {backend}, but with KERAS_BACKEND=jax or tensorflow"
         )
     if devices.count < 2:
-        raise Mistake(
+        raise UsageError(
             "--distribute: there is one device in this machine, and none of "
             f"{', '.join(VARIABLES)} is set to name other processes"
         )
@@ -105,30 +104,32 @@ def _job(environment):
         return None
     if missing:
         there = next(name for name in VARIABLES if given[name])
-        raise Mistake(f"--distribute: {there} is set, but not {' and '.join(missing)}")
+        raise UsageError(
+            f"--distribute: {there} is set, but not {' and '.join(missing)}"
+        )
     numbers = {}
     for name, least in ((PROCESSES, 2), (PROCESS, 0)):
         if not given[name].isdecimal() or int(given[name]) < least:
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {name} must be a whole number, {least} or more, not "
                 f"{given[name]!r}"
             )
         numbers[name] = int(given[name])
     if numbers[PROCESS] >= numbers[PROCESSES]:
-        raise Mistake(
+        raise UsageError(
             f"--distribute: {PROCESS} must be from 0 to {numbers[PROCESSES] - 1}, since "
             f"{PROCESSES} is {numbers[PROCESSES]}, not {numbers[PROCESS]}"
         )
     addresses = [address.strip() for address in given[ADDRESSES].split(",")]
     if len(addresses) not in (1, numbers[PROCESSES]):
-        raise Mistake(
+        raise UsageError(
             f"--distribute: {ADDRESSES} must have the address of the first process, or "
             f"of each of the {numbers[PROCESSES]}, not {len(addresses)} addresses"
         )
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {ADDRESSES} must be HOST:PORT, with a comma between two "
                 f"of them, not {address!r}"
             )
@@ -158,7 +159,52 @@ def part(heap, count, parts=1, index=0):
     return full[own], weights[own]
 
 
-class OneMachine(workshop.Alone):
+class Alone:
+    """The one process of a run that shares its work with no other.
+
+    With `--distribute` one of the classes below stands in its place.
+    """
+
+    first = True  # of the processes: the one that writes and prints
+    carries = True  # from batch to batch the state of each row
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def agree(self, options):
+        """Raises a `UsageError` unless all processes run with the same options."""
+
+    def share(self, heap):
+        """The examples of a batch that this process reads, and a tuple of weights.
+
+        Args:
+            heap: Array of integers: which examples make the batch.
+        """
+        return heap, ()
+
+    def scope(self):
+        """The context in which networks are made and trained."""
+        return contextlib.nullcontext()
+
+    def apart(self):
+        """The context in which what is made and done is this process's own."""
+        return contextlib.nullcontext()
+
+    def from_first(self, folder):
+        """A context with a folder (or `None`) that the first process has."""
+        return contextlib.nullcontext(folder)
+
+    def local(self, network, copy=None):
+        """The network for this process by itself; a copy made before is used again."""
+        if keras.backend.backend() == "jax":
+            network.jax_state_sync()  # `fit` has the weights, not the network
+        return network
+
+
+class OneMachine(Alone):
     """The devices of one machine, on the JAX backend: `keras.distribution.DataParallel`.
 
     Args:
@@ -169,9 +215,9 @@ class OneMachine(workshop.Alone):
         self.count = count
 
     def check(self, batch_size):
-        """Raises a `Mistake` unless all devices have as much to do."""
+        """Raises a `UsageError` unless all devices have as much to do."""
         if batch_size % self.count:
-            raise Mistake(
+            raise UsageError(
                 f"--batch-size: must be a multiple of {self.count}, the number of devices "
                 f"that share a batch, not {batch_size}"
             )
@@ -275,11 +321,11 @@ class Processes(OneMachine):
             self.check(self.batch_size)
         except RuntimeError as error:
             self._leave(2)
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {self.name} does not reach the others at {self.address} "
                 f"within {START} seconds: {_last(error)}"
             ) from error
-        except Mistake:
+        except UsageError:
             self._leave(2)
             raise
         self.stack = contextlib.ExitStack()
@@ -299,7 +345,7 @@ class Processes(OneMachine):
         self.stack.close()
         self._leave(kind and (1 if kind is KeyboardInterrupt else 2))
         if kind is not None and issubclass(kind, jax.errors.JaxRuntimeError):
-            raise Mistake(
+            raise UsageError(
                 f"{self.name} has lost another one: {AGAIN} ({_last(error)})"
             ) from error
 
@@ -334,7 +380,7 @@ class Processes(OneMachine):
         all_said = multihost_utils.process_allgather(np.frombuffer(said, "uint8"))
         other = np.flatnonzero((all_said != all_said[0]).any(axis=1))
         if len(other):
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: process {other[0]} has other options or other data than "
                 "process 0: all must be started alike"
             )

@@ -14,10 +14,11 @@ import tensorflow as tf
 from tests.tutorials.scripts import break_off_after_one_epoch
 
 # isort: split
-import workshop
+from workshop import command_line, models, runs
+from workshop.batches import ByLength
 
 
-class Numbers(workshop.ByLength):
+class Numbers(ByLength):
     """Batches that are the examples' own numbers."""
 
     def take(self, heap, random):
@@ -62,7 +63,7 @@ def test_steps_of_any_number(batch_first):
     batch, timesteps = batch_first
     inner = keras.layers.Dense(3, activation="tanh")
     steps = keras.Input((None, 5))
-    model = keras.Model(steps, workshop.TimeDistributed(inner)(steps))
+    model = keras.Model(steps, models.TimeDistributed(inner)(steps))
     free = tf.TensorSpec((None, None, 5))
     graph = tf.function(lambda x: model(x), input_signature=[free])
     x = np.random.default_rng(0).random((batch, timesteps, 5)).astype("float32")
@@ -85,13 +86,13 @@ def test_a_training_goes_on_as_it_would_have(tmp_path, monkeypatch):
         keras.utils.set_random_seed(1)
         layers = [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
         model = keras.Sequential(layers)
-        rate = workshop.rise_and_fall(1e-2, 3 * len(Same()))
+        rate = models.rise_and_fall(1e-2, 3 * len(Same()))
         model.compile(keras.optimizers.Adam(rate), "mse")
         return model
 
     def train(folder, resume=False):
         folder.mkdir(exist_ok=True)
-        run = workshop.Run(folder, {"seed": 1}, resume)
+        run = runs.Run(folder, {"seed": 1}, resume)
         model, history = run.train("net", build, Same(), Same()[0], epochs=3)
         return model, [(row["loss"], row["val_loss"]) for row in history]
 
@@ -134,21 +135,21 @@ def test_the_optimizer_is_there_before_the_first_step(tmp_path):
         def __getitem__(self, index):
             return np.zeros((8, 4)), np.zeros((8, 1))
 
-    run = workshop.Run(tmp_path, {"seed": 1}, resume=False)
+    run = runs.Run(tmp_path, {"seed": 1}, resume=False)
     run.train("net", build, Zeros(), Zeros()[0], epochs=1)
     assert len(traced) == 1
 
 
 def test_what_decides_a_run(tmp_path):
     """The options, paths as strings, and a digest of the data; not where and how."""
-    parser = workshop.Options("", tmp_path)
+    parser = command_line.Options("", tmp_path)
     parser.add_argument("--files", type=Path, nargs=2)
     parser.add_argument("--predict")
     parser.add_argument("--write")
     parser.count("--units", 3, "")
     parser.switch("--carry", True, "")
     options = parser.parse(["--files", "a/b", "c", "--no-carry"], {})
-    run = workshop.Run.of(options, aside=("write",), texts=b"abc")
+    run = runs.Run.of(options, aside=("write",), texts=b"abc")
     assert run.options == {
         "files": ["a/b", "c"],
         "units": 3,
@@ -165,7 +166,7 @@ def test_what_decides_a_run(tmp_path):
 
 def test_settings_of_options():
     @dataclasses.dataclass(kw_only=True)
-    class Settings(workshop.Settings):
+    class Settings(command_line.Settings):
         units: int
         vector: int = 64
 

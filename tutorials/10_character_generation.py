@@ -31,8 +31,8 @@
 #
 # The script downloads nothing. Its defaults take a few minutes on two CPU cores:
 #
-#     python tutorials/character_generation.py
-#     python tutorials/character_generation.py --write "The film" --condition positive
+#     python tutorials/10_character_generation.py
+#     python tutorials/10_character_generation.py --write "The film" --condition positive
 
 # %%
 import argparse
@@ -42,18 +42,26 @@ import math
 import textwrap
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
-from workshop import Mistake
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import (
+    command_line,
+    corpora,
+    devices,
+    errors,
+    files,
+    models,
+    plots,
+    runs,
+    tunes,
+)
+from workshop.errors import UsageError
+from workshop.n_grams import n_gram
 
 # isort: split
-import corpora
-import devices
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-import tunes
-from n_grams import n_gram
 
 import keras_rnn
 from keras_rnn import ConsecutiveWindows, Generator
@@ -82,7 +90,7 @@ TEST = 200_000  # characters to test on, enough for the third digit
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings(workshop.Settings):
+class Settings(command_line.Settings):
     """What decides the network, beside what it learns from."""
 
     cell: str
@@ -99,7 +107,7 @@ class Settings(workshop.Settings):
 
 def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Learns to write. The defaults are those for the reviews; other texts have "
         "others.",
         Path("output/character_generation"),
@@ -152,7 +160,7 @@ def read_options(argv):
         "--judge",
         type=Path,
         metavar="DIR",
-        help="let the network that sentiment_classification.py trained in DIR judge 100 "
+        help="let the network that 07_sentiment_classification.py trained in DIR judge 100 "
         "written reviews",
     )
     devices.add_option(parser)
@@ -161,12 +169,12 @@ def read_options(argv):
     parser.set_defaults(**DEFAULTS["text" if options.text else options.corpus])
     options = parser.parse(argv, QUICK)
     if options.condition is not None and options.write is None:
-        raise Mistake("--condition goes with --write: the network learns all kinds")
+        raise UsageError("--condition goes with --write: the network learns all kinds")
     if options.judge is not None:
         if options.text or options.corpus != "reviews" or options.write is not None:
-            raise Mistake("--judge goes with the corpus reviews: it judges reviews")
+            raise UsageError("--judge goes with the corpus reviews: it judges reviews")
         if not (options.judge / "saved_model").is_dir():
-            raise Mistake(f"--judge: there is no saved_model in {options.judge}")
+            raise UsageError(f"--judge: there is no saved_model in {options.judge}")
     return options
 
 
@@ -294,7 +302,7 @@ def build(settings, corpus, steps):
     generator.embedding.set_weights([keras.random.normal(vectors.shape)])
     for level in generator.levels:
         keep(level.cell, longest=100)
-    rate = workshop.rise_and_fall(RATES[settings.cell], steps)
+    rate = models.rise_and_fall(RATES[settings.cell], steps)
     generator.compile(
         keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0),
         # The -1 stands where a window is longer than what is left of its text.
@@ -341,7 +349,7 @@ def keep(cell, longest):
 class Windows(ConsecutiveWindows):
     """Windows, of which each process reads its own rows (with `--distribute`)."""
 
-    shared = workshop.Alone()
+    shared = devices.Alone()
 
     def __getitem__(self, index):
         inputs, y = super().__getitem__(index)
@@ -419,7 +427,7 @@ class Progress(keras.callbacks.Callback):
                 self.prompt, 60, temperature=0.7, seed=1, condition=self.kind
             )
         self.rows.append({"batches": self.batches, "bits": bits, "line": line})
-        workshop.write_json(self.path, self.rows)
+        files.write_json(self.path, self.rows)
         print(f"\r{self.batches:6} batches, {bits:.2f} bits: {line!r}".ljust(88))
 
 
@@ -613,16 +621,16 @@ def show(text, title):
 # %%
 def go_on(options):
     """Prints how the network trained in the folder goes on after the prompt."""
-    generator = workshop.trained(options.output, "--write")
+    generator = models.trained(options.output, "--write")
     path = options.output / "metrics.json"
     try:
         stop = json.loads(path.read_text("utf-8"))["end"]
     except (OSError, ValueError, KeyError) as error:
-        raise Mistake(f"--write: {path} cannot be read: {error}") from error
+        raise UsageError(f"--write: {path} cannot be read: {error}") from error
     kinds = generator.conditions
     if options.condition not in (kinds or [None]):
         known = f"one of {', '.join(kinds)}" if kinds else "nothing: it has no kinds"
-        raise Mistake(f"--condition: this network takes {known}")
+        raise UsageError(f"--condition: this network takes {known}")
     try:
         written = generator.stream(
             options.write,
@@ -633,7 +641,7 @@ def go_on(options):
             condition=options.condition,
         )
     except ValueError as error:
-        raise Mistake(f"--write: {error}") from error
+        raise UsageError(f"--write: {error}") from error
     print(options.write, end="")
     for character in written:
         print(character, end="", flush=True)
@@ -644,7 +652,7 @@ def go_on(options):
 # ## Does it say what it was asked to say?
 #
 # "Positive" in, a review out. Is it positive? The network of
-# `sentiment_classification.py`, trained to tell people's reviews apart, may judge
+# `07_sentiment_classification.py`, trained to tell people's reviews apart, may judge
 # (`--judge output/sentiment_classification`). It errs on people's reviews as well, most
 # of all on short ones, so it is asked about those too.
 #
@@ -674,7 +682,7 @@ def judge(generator, corpus, options, count=50):
         generator: The network.
         corpus: The reviews.
         options: The options of the command line: `judge` is the folder where
-            `sentiment_classification.py` wrote its results.
+            `07_sentiment_classification.py` wrote its results.
         count: How many reviews to write of each kind.
 
     Returns:
@@ -864,7 +872,7 @@ def draw_units(generator, corpus, found, path, count=8):
     axes.set_xlabel("the text, character by character (· is a space, ↵ a line break)")
     axes.set_title("The unit of h_t that follows each property best (its correlation)")
     figure.colorbar(image, label="value of the unit", pad=0.01)
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 def draw_curve(progress, bits, settings, path):
@@ -874,13 +882,13 @@ def draw_curve(progress, bits, settings, path):
     read = [row["batches"] * characters for row in progress]
     axes.semilogx(read, [row["bits"] for row in progress], "o-", label="the network")
     for name, style in (("uniform", ":"), ("unigram", "-."), ("5-gram", "--")):
-        axes.axhline(bits[name], color=workshop.GREY, linestyle=style, label=name)
+        axes.axhline(bits[name], color=plots.GREY, linestyle=style, label=name)
     axes.set_xlabel("characters read")
     axes.set_ylabel("bits per character")
     axes.set_title("The surprise at validation text")
     axes.set_ylim(bottom=0)
     axes.legend()
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -934,10 +942,10 @@ def play(generator, corpus, options, count=20):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
-    workshop.need_tensorflow("this tutorial", or_jax=True)
+    errors.need_tensorflow("this tutorial", or_jax=True)
     if options.write is not None:
         return go_on(options)
     corpus = corpora.load(
@@ -947,13 +955,13 @@ def main(argv=None):
         corpus = corpus.part(**QUICK_PART)
     shared = devices.find(options)
     if options.carry and not shared.carries:
-        raise Mistake(
+        raise UsageError(
             "--distribute: on TensorFlow it goes with --no-carry, since each device would "
             "have to carry the state of its own rows; KERAS_BACKEND=jax can"
         )
     settings = Settings.of(options)
     with shared:
-        run = workshop.Run.of(
+        run = runs.Run.of(
             options,
             shared,
             aside=("write", "condition", "judge"),
@@ -982,19 +990,19 @@ def main(argv=None):
         "units": {
             name: {"unit": u, "correlation": fit} for name, (u, fit) in found.items()
         },
-        "seconds_per_epoch": workshop.seconds_per_epoch(history),
+        "seconds_per_epoch": runs.seconds_per_epoch(history),
     }
     folder = options.output
     draw_curve(progress, bits, settings, folder / "learning_curve.png")
     draw_units(generator, corpus, found, folder / "units.png")
-    with workshop.replacing(folder / "model.keras") as new:
+    with files.replacing(folder / "model.keras") as new:
         generator.save(new)
     if keras.backend.backend() == "tensorflow":
         generator.export(folder / "saved_model")
     else:
-        workshop.no_saved_model(folder)
-    workshop.write_csv(folder / "history.csv", history)
-    workshop.write_csv(folder / "progress.csv", progress)
+        models.no_saved_model(folder)
+    files.write_csv(folder / "history.csv", history)
+    files.write_csv(folder / "progress.csv", progress)
     run.record(metrics)
     run.finish()
     print(f"\nThe model, its figures and the pictures are in {folder}")
@@ -1013,7 +1021,7 @@ def tell_corpus(corpus):
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)
 
 # %% [markdown]
 # ## What it learned, and what not

@@ -1,0 +1,66 @@
+"""What the networks of several lessons need: a layer, a learning rate, a saved model."""
+
+import keras
+
+from workshop.errors import UsageError
+from workshop.files import remove
+
+
+@keras.saving.register_keras_serializable("keras_rnn_tutorials")
+class TimeDistributed(keras.layers.TimeDistributed):
+    """Applies a layer to each step of a sequence by itself, with the same weights.
+
+    All steps of a batch make one larger batch. Keras's own layer is for a known number
+    of steps: where that differs from batch to batch it returns, in a graph, as many
+    steps as there are examples (Keras 3.15).
+
+    Args:
+        layer: The layer, from `(batch, ...)` to `(batch, ...)`, without a mask.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        batch, timesteps, *sizes = keras.ops.shape(inputs)
+        steps = keras.ops.reshape(inputs, (-1, *sizes))
+        outputs = self.layer(steps, training=training)
+        return keras.ops.reshape(outputs, (batch, timesteps, *outputs.shape[1:]))
+
+
+def tell_shapes(network, inputs, title="Shapes"):
+    """Prints what comes out of each layer of a functional network."""
+    steps = keras.Model(network.input, [layer.output for layer in network.layers])
+    print(f"\n{title}")
+    for layer, output in zip(network.layers, steps(inputs)):
+        print(f"  {type(layer).__name__:24} {tuple(output.shape)}")
+
+
+def rise_and_fall(rate, steps):
+    """A learning rate that rises for a twentieth of the steps, then falls to 0.
+
+    Args:
+        rate: Number, the highest.
+        steps: Integer, how many there are in all.
+    """
+    rising = max(1, steps // 20)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - rising), warmup_target=rate, warmup_steps=rising
+    )
+
+
+def trained(folder, option):
+    """The network that a run wrote to the folder, for which the option asks."""
+    path = folder / "model.keras"
+    if not path.is_file():
+        raise UsageError(f"{option}: there is no trained network in {folder}")
+    try:
+        return keras.saving.load_model(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{option}: {path} cannot be loaded: {error}") from error
+
+
+def no_saved_model(folder):
+    """Tells that there is none, where TensorFlow does not run; one before goes."""
+    remove(folder / "saved_model")
+    print(
+        "There is no saved_model: it is TensorFlow's alone, and Keras runs on "
+        f"{keras.backend.backend()}. model.keras loads under KERAS_BACKEND=tensorflow, too."
+    )
