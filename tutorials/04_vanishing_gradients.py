@@ -629,7 +629,8 @@ def main(argv=None):
     settings = Settings.of(options)
     memory_tasks.digits("row", np.random.default_rng(0))  # is scikit-learn there?
     files.make_writable(options.output)
-    run = runs.Run(options.output, dataclasses.asdict(settings), options.resume)
+    chosen = dataclasses.asdict(settings)
+    run = runs.Run(options.output, chosen, options.resume, options.discard)
     start = time.perf_counter()
 
     matrices = measure_matrices(settings)

@@ -413,7 +413,7 @@ def main(argv=None):
         memory_tasks.digits("row", np.random.default_rng(0))
     files.make_writable(options.output)
     chosen = {**dataclasses.asdict(settings), "tasks": list(settings.tasks)}
-    run = runs.Run(options.output, chosen, options.resume)
+    run = runs.Run(options.output, chosen, options.resume, options.discard)
 
     differences = stacks_compared(settings)
     moves = reach_of_the_last_step(settings)

@@ -109,7 +109,8 @@ def read_options(argv):
     parser = command_line.Options(
         "Tells good reviews from bad ones.", Path("output/sentiment_classification")
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--dataset", choices=DATASETS, default="movie_reviews", help="the reviews"
     )
     parser.add_argument(
@@ -117,7 +118,7 @@ def read_options(argv):
         action="store_true",
         help="let imdb_reviews, which no package carries, be downloaded (80 MB)",
     )
-    parser.add_argument(
+    source.add_argument(
         "--csv",
         type=Path,
         metavar="FILE",
@@ -510,7 +511,7 @@ def opinions(model, texts, batch_size=100):
 
 def predict(folder, text):
     """Prints what the network trained in the folder thinks of a text."""
-    model = models.trained(folder, "--predict")
+    model = models.trained(folder, "--predict", lambda m: m.name == "sentiment")
     (positive,) = opinions(model, [text])
     print(
         f"P(positive) = {positive:.3f}: {'positive' if positive > 0.5 else 'negative'}"

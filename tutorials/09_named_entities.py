@@ -93,14 +93,15 @@ def read_options(argv):
         "Finds the names in a text, and of what they are.",
         Path("output/named_entities"),
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--conll",
         type=Path,
         nargs=3,
         metavar=("TRAIN", "VALID", "TEST"),
         help="your own corpus instead: three files in the column format of CoNLL",
     )
-    parser.add_argument(
+    source.add_argument(
         "--dataset",
         choices=["composed", "conll2003"],
         default="composed",
@@ -123,8 +124,6 @@ def read_options(argv):
     options = parser.parse(argv, QUICK)
     if options.predict is not None and not options.predict.strip():
         raise UsageError("--predict: the text is empty")
-    if options.conll and options.dataset != "composed":
-        raise UsageError("--conll and --dataset: there can be one corpus only")
     return options
 
 
@@ -336,7 +335,7 @@ class Batches(ByLength):
             pad([rows[i] for i in heap], self.extra)
             for rows in (self.words, self.letters, self.tags)
         )
-        if len(self) > 1 and heap is self.heaps[1]:
+        if len(self) > 1 and heap is self.batches[1]:
             # So that Keras takes the number of letters for one that varies: the layer
             # over them would be compiled anew for each number of words.
             letters = np.pad(letters, ((0, 0), (0, 0), (0, 1)))
@@ -727,13 +726,14 @@ def save_tagger(folder, network, lists, settings):
 
 def load_tagger(folder):
     """What `save_tagger` wrote: the network, its lists, its settings."""
+    network = models.trained(folder / "tagger", "--predict")
+    path = folder / "tagger" / "lists.json"
+    kept = files.read_json(path)
     try:
-        kept = json.loads((folder / "tagger" / "lists.json").read_text("utf-8"))
-        network = keras.saving.load_model(folder / "tagger" / "model.keras")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"there is no trained network in {folder}: {error}") from error
-    lists = Lists(kept["words"], kept["letters"], kept["tags"])
-    return network, lists, Settings(**kept["settings"])
+        lists = Lists(kept["words"], kept["letters"], kept["tags"])
+        return network, lists, Settings(**kept["settings"])
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"--predict: {path} is damaged: {error}") from error
 
 
 def predict(folder, text):

@@ -37,7 +37,6 @@
 # %%
 import argparse
 import dataclasses
-import json
 import math
 import textwrap
 from pathlib import Path
@@ -112,7 +111,8 @@ def read_options(argv):
         "others.",
         Path("output/character_generation"),
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--corpus",
         choices=["reviews", "tiny_shakespeare", "folk_tunes"],
         default="reviews",
@@ -123,7 +123,7 @@ def read_options(argv):
         action="store_true",
         help="let tiny_shakespeare, which no package carries, be downloaded (1 MB)",
     )
-    parser.add_argument(
+    source.add_argument(
         "--text", type=Path, metavar="FILE", help="your own text instead, in UTF-8"
     )
     parser.add_argument("--cell", choices=CELLS, help="what remembers")
@@ -400,12 +400,18 @@ class Progress(keras.callbacks.Callback):
         self.path, self.shared, self.copy = path, shared, None
         self.part = corpus.part(validation=10_000)
         self.kind = corpus.kinds[-1] if corpus.kinds else None
-        self.prompt = "" if corpus.start else "\n"
+        self.prompt = corpus.prompt
 
     def on_train_begin(self, logs=None):
         done = int(self.model.optimizer.iterations)
-        rows = json.loads(self.path.read_text("utf-8")) if self.path.exists() else []
-        self.rows = [row for row in rows if row["batches"] <= done]
+        self.rows = []
+        if self.path.exists():
+            with runs.telling_of_damage(self.path.parent):
+                self.rows = [
+                    {name: row[name] for name in ("batches", "bits", "line")}
+                    for row in files.read_json(self.path, list)
+                    if row["batches"] <= done
+                ]
         self.batches = done
 
     def on_train_batch_end(self, batch, logs=None):
@@ -570,9 +576,8 @@ def recognised(generator, corpus, size=50_000):
 # %%
 def write(generator, corpus, kind=None, count=1, length=500, temperature=0.7, seed=1):
     """New texts of a kind."""
-    prompt = "" if corpus.start else "\n"
     return generator.generate(
-        [prompt] * count,
+        [corpus.prompt] * count,
         length,
         temperature=temperature,
         stop=corpus.end,
@@ -621,12 +626,18 @@ def show(text, title):
 # %%
 def go_on(options):
     """Prints how the network trained in the folder goes on after the prompt."""
-    generator = models.trained(options.output, "--write")
+    generator = models.trained(
+        options.output, "--write", lambda network: isinstance(network, Generator)
+    )
     path = options.output / "metrics.json"
-    try:
-        stop = json.loads(path.read_text("utf-8"))["end"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"--write: {path} cannot be read: {error}") from error
+    stop = files.read_json(path).get("end", 0)
+    if not (stop is None or stop and isinstance(stop, str)):
+        raise UsageError(f"--write: {path} is damaged: it has no mark for the end")
+    strange = sorted(set(options.write) - set(generator.vocabulary))
+    if strange:
+        raise UsageError(
+            f"--write: this network does not know {', '.join(map(repr, strange))}"
+        )
     kinds = generator.conditions
     if options.condition not in (kinds or [None]):
         known = f"one of {', '.join(kinds)}" if kinds else "nothing: it has no kinds"
@@ -675,22 +686,37 @@ def write_the_best(generator, corpus, kind, count, options, tries=8):
     return [texts[i * tries + best] for i, best in enumerate(np.argmax(odds, axis=1))]
 
 
-def judge(generator, corpus, options, count=50):
+def load_judge(folder):
+    """What `07_sentiment_classification.py` wrote to the folder: a function of texts."""
+    try:
+        opinion = tf.saved_model.load(folder / "saved_model").signatures[
+            "serving_default"
+        ]
+        (positive,) = opinion(tf.constant(["good"])).values()
+        if positive.shape != (1,):
+            raise ValueError("it gives more than one number for a text")
+    except Exception as error:  # a damaged file, or a network of another program
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"--judge: the network in {folder} judges no texts: {reason}"
+        ) from error
+    return opinion
+
+
+def judge(generator, corpus, opinion, options, count=50):
     """The share of reviews that the judge finds to be of the kind that they should be.
 
     Args:
         generator: The network.
         corpus: The reviews.
-        options: The options of the command line: `judge` is the folder where
-            `07_sentiment_classification.py` wrote its results.
+        opinion: The judge, from `load_judge`.
+        options: The options of the command line.
         count: How many reviews to write of each kind.
 
     Returns:
         Dict of the shares of reviews that were written, that were the best of eight,
         and that people wrote.
     """
-    model = tf.saved_model.load(options.judge / "saved_model")
-    opinion = model.signatures["serving_default"]
 
     def agreement(texts, labels):
         texts = [text.strip() for text in texts]
@@ -948,6 +974,7 @@ def main(argv=None):
     errors.need_tensorflow("this tutorial", or_jax=True)
     if options.write is not None:
         return go_on(options)
+    opinion = load_judge(options.judge) if options.judge else None
     corpus = corpora.load(
         options.corpus, options.seed, options.download, options.text
     ).part(test=TEST)
@@ -979,7 +1006,7 @@ def main(argv=None):
         metrics["kinds_recognised"] = recognised(generator, corpus)
     tell_samples(generator, corpus, options)
     if options.judge:
-        metrics["judged_right"] = judge(generator, corpus, options)
+        metrics["judged_right"] = judge(generator, corpus, opinion, options)
     if corpus.name == "folk_tunes":
         metrics["tunes"] = play(generator, corpus, options)
     found = find_units(generator, corpus)
@@ -998,7 +1025,8 @@ def main(argv=None):
     with files.replacing(folder / "model.keras") as new:
         generator.save(new)
     if keras.backend.backend() == "tensorflow":
-        generator.export(folder / "saved_model")
+        with files.replacing(folder / "saved_model") as new:
+            generator.export(new)
     else:
         models.no_saved_model(folder)
     files.write_csv(folder / "history.csv", history)

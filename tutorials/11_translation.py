@@ -98,13 +98,14 @@ def read_options(argv):
         "Translates dates of a dozen languages, or your own pairs of texts.",
         Path("output/translation"),
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--pairs",
         type=Path,
         metavar="FILE",
         help="your own pairs: source, tab, target; further columns do not matter",
     )
-    parser.add_argument(
+    source.add_argument(
         "--dataset",
         metavar="NAME",
         help="a translation set of TensorFlow Datasets: ted_hrlr_translate/pt_to_en",
@@ -134,8 +135,6 @@ def read_options(argv):
     options = parser.parse(argv, QUICK)
     if options.predict is not None and not options.predict.strip():
         raise UsageError("--predict: the text is empty")
-    if options.pairs and options.dataset:
-        raise UsageError("--pairs and --dataset exclude each other")
     if options.bidirectional and options.units % 2:
         raise UsageError(
             "--units must be even with --bidirectional: half for each side"
@@ -825,7 +824,8 @@ def write(options, corpus, network, histories, translations):
     folder = options.output
     with files.replacing(folder / "model.keras") as new:
         network.save(new)
-    network.export(folder / "saved_model", beam_width=options.beam_width)
+    with files.replacing(folder / "saved_model") as new:
+        network.export(new, beam_width=options.beam_width)
     files.write_csv(
         folder / "history.csv",
         [{"network": name, **row} for name, rows in histories.items() for row in rows],
@@ -849,7 +849,9 @@ def write(options, corpus, network, histories, translations):
 
 def predict(options):
     """Prints what the network trained in the folder makes of a text."""
-    network = models.trained(options.output, "--predict")
+    network = models.trained(
+        options.output, "--predict", lambda network: isinstance(network, EncoderDecoder)
+    )
     text = options.predict
     strange = sorted(set(text) - set(network.source_vocabulary))
     if strange:

@@ -19,7 +19,6 @@ from tests.tutorials.scripts import (
 )
 
 # isort: split
-from workshop import files
 
 tutorial = importlib.import_module("07_sentiment_classification")
 
@@ -193,6 +192,20 @@ def test_bad_tables(table, says, tmp_path, capsys):
     )
 
 
+def test_one_source_of_reviews(data, tmp_path, capsys):
+    asked = ["--csv", data, "--dataset", "movie_reviews", "--output", tmp_path]
+    refused(tutorial.main, asked, "not allowed with", tmp_path, capsys)
+
+
+def test_reviews_that_cannot_be_prepared(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        tutorial.tfds.core.constants, "DATA_DIR", str(tmp_path / "data")
+    )
+    (tmp_path / "data").write_text("not a folder")
+    asked = ["--output", tmp_path]
+    refused(tutorial.main, asked, "TFDS_DATA_DIR", tmp_path, capsys)
+
+
 def test_output_that_cannot_be_written(data, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     arguments = ["--csv", str(data), "--output", str(tmp_path / "file" / "results")]
@@ -274,13 +287,3 @@ def test_order_of_batches():
     again.epoch = 1
     batches = again
     np.testing.assert_array_equal(epoch(), second)
-
-
-def test_a_failed_writing_leaves_what_was_there(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), files.replacing(path) as new:
-        new.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -43,8 +43,8 @@ class Batches(ByLength):
         self.y = self.x[:, :, :1].sum(axis=1)
         self.shared, self.seconds = shared, seconds
 
-    def take(self, heap, random):
-        own, weights = self.shared.share(heap)
+    def take(self, indices, random):
+        own, weights = self.shared.share(indices)
         if self.seed is not None:
             real = weights[0] > 0 if weights else np.full(len(own), True)
             read.append(own[real].tolist())
@@ -95,7 +95,8 @@ def main(argv=None):
     folder.mkdir(exist_ok=True)
     shared = devices.find(options)
     with shared:
-        run = runs.Run(folder, {"what": options.what}, options.resume, shared)
+        chosen = {"what": options.what}
+        run = runs.Run(folder, chosen, options.resume, options.discard, shared)
         network, history = run.train(
             "net",
             lambda: build(dropout, clip),

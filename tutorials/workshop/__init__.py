@@ -1,4 +1,14 @@
-"""What the lessons share: options, files, batches, plots, data. No lesson is in it.
+"""What the lessons share. No lesson is in it.
+
+    lesson.py           the parameters, figures and tables of a lesson
+    command_line.py     the options of a program; errors.py, what ends it; printing.py
+    files.py            files that are written whole or not at all; data_sets.py
+    runs.py             runs that can be interrupted and resumed
+    devices.py          several devices that share a batch
+    batches.py          batches of sequences that are about equally long
+    models.py           a layer, a learning rate, networks that are loaded
+    plots.py            the look of the plots; machine.py, where it was measured
+    corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
 
 Imported before Keras, it keeps TensorFlow's own lines off the screen.
 """

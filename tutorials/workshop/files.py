@@ -2,13 +2,14 @@
 
 import contextlib
 import csv
+import errno
 import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from workshop.errors import UsageError
+from workshop.errors import CannotWrite, UsageError
 
 
 @contextlib.contextmanager
@@ -36,11 +37,23 @@ def make_writable(folder):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+        raise CannotWrite(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def read_json(path, kind=dict):
+    """What a JSON file holds. Raises a `UsageError` unless it is there, and of a kind."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, kind):
+        raise UsageError(f"{path} is damaged: there is no {kind.__name__} in it")
+    return value
 
 
 def remove(path):
-    if path.is_dir():
+    """Removes a file, a folder with all that is in it, or a link, if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -52,21 +65,30 @@ def replacing(path):
 
     Whenever the writer is killed, a reader finds the old one or the new one, each of
     them whole. (A folder is missing for the moment between two renamings: what was there
-    is then in `.old-NAME`.)
+    is then in `.old-NAME`.) Raises `CannotWrite` if the disk is full, or the like.
     """
     path = Path(path)
     new = path.with_name(f".new-{path.name}")
     old = path.with_name(f".old-{path.name}")
-    remove(new)
     try:
-        yield new
-        if path.is_dir():
-            remove(old)
-            path.rename(old)
-        os.replace(new, path)
-    finally:
         remove(new)
-    remove(old)
+        yield new
+        if path.is_dir() or new.is_dir():  # a folder takes the place of nothing else
+            remove(old)
+            if os.path.lexists(path):
+                path.rename(old)
+        os.replace(new, path)
+        remove(old)
+    except Exception as error:
+        # TensorFlow and HDF5 have errors of their own, but the words of the system.
+        full = os.strerror(errno.ENOSPC)
+        if not (isinstance(error, OSError) or full in str(error)):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else full
+        raise CannotWrite(f"cannot write {path}: {reason or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            remove(new)
 
 
 def write_json(path, value):

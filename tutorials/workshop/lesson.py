@@ -28,10 +28,9 @@ import tokenize
 from pathlib import Path
 
 import keras
-import matplotlib.pyplot as plt
 
-from workshop import files, machine, plots  # noqa: F401  the look of the plots
-from workshop.errors import UsageError, report
+from workshop import errors, files, machine, plots, printing
+from workshop.errors import UsageError
 
 _CELL = re.compile(r"^# %%.*$", re.MULTILINE)
 _INJECTED = "# Parameters"  # how papermill begins the cell that it injects
@@ -49,6 +48,9 @@ def begin(namespace, quick, choices=None):
         choices: Dict from names of parameters to all values that they may have.
     """
     notebook = "get_ipython" in namespace
+    if not notebook:
+        printing.make_lenient()
+        sys.excepthook = errors.hook
     try:
         if notebook:
             defaults, given = _of_notebook(namespace["In"])
@@ -74,7 +76,7 @@ def begin(namespace, quick, choices=None):
     except UsageError as error:
         if notebook:
             raise
-        sys.exit(report(error))
+        sys.exit(errors.report(error))
     namespace.update(values)
     keras.utils.set_random_seed(values["seed"])
     _lesson.clear()
@@ -183,15 +185,13 @@ def show(figure, name):
         name: String, the name of the file: "learning_curves.png".
     """
     path = _lesson["folder"] / name
-    with files.replacing(path) as new:
-        figure.savefig(new)
     if _lesson["notebook"]:
         from IPython.display import display
 
         display(figure)
-    else:
+    plots.save_figure(figure, path)
+    if not _lesson["notebook"]:
         print(f"The figure is in {path}")
-    plt.close(figure)
 
 
 def table(rows):

@@ -5,10 +5,9 @@ NumPy arrays. `Fresh` makes batches of them, `Progress` watches a training, and 
 trains one network after the other.
 """
 
-import json
 import math
 
-from workshop import files
+from workshop import files, runs
 from workshop.errors import UsageError
 
 # isort: split
@@ -180,5 +179,6 @@ def finish(jobs, folder):
         path = folder / f"{name}.json"
         if not path.exists():
             files.write_json(path, job())
-        results.append(json.loads(path.read_text("utf-8")))
+        with runs.telling_of_damage():
+            results.append(files.read_json(path))
     return results

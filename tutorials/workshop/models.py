@@ -46,15 +46,26 @@ def rise_and_fall(rate, steps):
     )
 
 
-def trained(folder, option):
-    """The network that a run wrote to the folder, for which the option asks."""
-    path = folder / "model.keras"
+def trained(folder, option, is_right=lambda network: True, name="model.keras"):
+    """The network that a run wrote to the folder, for which the option asks.
+
+    Args:
+        folder: The folder of a run.
+        option: String, the option.
+        is_right: Function of a network: whether it is one that this program trains.
+        name: String, the file in the folder.
+    """
+    path = folder / name
     if not path.is_file():
         raise UsageError(f"{option}: there is no trained network in {folder}")
     try:
-        return keras.saving.load_model(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{option}: {path} cannot be loaded: {error}") from error
+        network = keras.saving.load_model(path)
+    except Exception as error:  # a damaged file, or classes of another program
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UsageError(f"{option}: {path} cannot be loaded: {reason[0]}") from error
+    if not is_right(network):
+        raise UsageError(f"{option}: {path} is a network of another program")
+    return network
 
 
 def no_saved_model(folder):

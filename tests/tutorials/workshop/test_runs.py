@@ -1,86 +1,36 @@
-"""What the tutorials share: batches by length, steps of any number, resuming."""
+"""Runs: what decides them, what becomes of them where they end too early."""
 
-import argparse
-import dataclasses
 import hashlib
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tests.tutorials.scripts import break_off_after_one_epoch
+from tests.tutorials.scripts import break_off_after_one_epoch, contents
 
 # isort: split
 from workshop import command_line, models, runs
-from workshop.batches import ByLength
+from workshop.errors import UsageError
 
 
-class Numbers(ByLength):
-    """Batches that are the examples' own numbers."""
+class Same(keras.utils.PyDataset):
+    """The same two batches in each epoch."""
 
-    def take(self, heap, random):
-        return heap, None if random is None else random.integers(1000)
+    def __len__(self):
+        return 2
 
-
-def test_batches_by_length():
-    lengths = np.random.default_rng(0).integers(1, 50, 103)
-    batches = Numbers(lengths, 8, seed=4, blur=5.0)
-
-    def epoch():
-        return [batches[n] for n in range(len(batches))]
-
-    first = epoch()
-    assert sorted(np.concatenate([heap for heap, _ in first])) == list(range(103))
-    assert all(np.ptp(lengths[heap]) <= 20 for heap, _ in first)
-    batches.on_epoch_end()
-    second = epoch()
-    assert [random for _, random in first] != [random for _, random in second]
-    assert any(set(a) != set(b) for (a, _), (b, _) in zip(first, second))
-    again = Numbers(lengths, 8, seed=4, blur=5.0)
-    again.epoch = 1
-    for n, (heap, random) in enumerate(second):
-        np.testing.assert_array_equal(heap, again[n][0])
-        assert random == again[n][1]
+    def __getitem__(self, index):
+        random = np.random.default_rng(index)
+        return random.random((8, 4)), random.random((8, 1))
 
 
-@pytest.mark.parametrize("seed", [None, 0, 1, 2])
-def test_first_two_batches_differ_in_length(seed):
-    lengths = np.array([5] * 40 + [7] * 2)
-    batches = Numbers(lengths, 2, seed=seed)
-    (first, random), (second, _) = batches[0], batches[1]
-    assert lengths[first].max() != lengths[second].max()
-    assert (random is None) == (seed is None)
-    batches = Numbers([3] * 10, 2, seed=seed)  # there is nothing to differ in
-    assert len(batches) == 5 and len(batches[0][0]) == 2
-
-
-@pytest.mark.parametrize("batch_first", [(2, 6), (6, 2)])
-def test_steps_of_any_number(batch_first):
-    """In a graph that knows neither the batch size nor the number of steps."""
-    batch, timesteps = batch_first
-    inner = keras.layers.Dense(3, activation="tanh")
-    steps = keras.Input((None, 5))
-    model = keras.Model(steps, models.TimeDistributed(inner)(steps))
-    free = tf.TensorSpec((None, None, 5))
-    graph = tf.function(lambda x: model(x), input_signature=[free])
-    x = np.random.default_rng(0).random((batch, timesteps, 5)).astype("float32")
-    expected = np.tanh(x @ inner.kernel.numpy() + inner.bias.numpy())
-    np.testing.assert_allclose(graph(x), expected, atol=1e-6)
-
-
-def test_a_training_goes_on_as_it_would_have(tmp_path, monkeypatch):
-    """Weights, optimizer and dropout are those of a training that was not broken off."""
-
-    class Same(keras.utils.PyDataset):
-        def __len__(self):
-            return 2
-
-        def __getitem__(self, index):
-            random = np.random.default_rng(index)
-            return random.random((8, 4)), random.random((8, 1))
+def train(folder, resume=False):
+    """Trains a network with all that has a state. Returns it, and its losses."""
 
     def build():
         keras.utils.set_random_seed(1)
@@ -90,20 +40,35 @@ def test_a_training_goes_on_as_it_would_have(tmp_path, monkeypatch):
         model.compile(keras.optimizers.Adam(rate), "mse")
         return model
 
-    def train(folder, resume=False):
-        folder.mkdir(exist_ok=True)
-        run = runs.Run(folder, {"seed": 1}, resume)
-        model, history = run.train("net", build, Same(), Same()[0], epochs=3)
-        return model, [(row["loss"], row["val_loss"]) for row in history]
+    run = runs.Run(folder, {"seed": 1}, resume)
+    model, history = run.train("net", build, Same(), Same()[0], epochs=3)
+    return model, [(row["loss"], row["val_loss"]) for row in history]
 
-    whole, losses = train(tmp_path / "whole")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A folder with a training that was broken off after one epoch."""
+    folder = tmp_path_factory.mktemp("broken")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         break_off_after_one_epoch(patch)
-        train(tmp_path / "broken")
-    resumed, again = train(tmp_path / "broken", resume=True)
+        train(folder)
+    return folder
+
+
+@pytest.fixture
+def unfinished(broken, tmp_path):
+    """A copy of it."""
+    shutil.copytree(broken, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def test_a_training_goes_on_as_it_would_have(unfinished, tmp_path_factory):
+    """Weights, optimizer and dropout are those of a training that was not broken off."""
+    whole, losses = train(tmp_path_factory.mktemp("whole"))
+    resumed, again = train(unfinished, resume=True)
     assert len(again) == 3
     np.testing.assert_allclose(again, losses, rtol=1e-6)
-    finished, once_more = train(tmp_path / "broken", resume=True)  # nothing is left
+    finished, once_more = train(unfinished, resume=True)  # nothing is left
     assert once_more == again
     for model in (resumed, finished):
         assert int(model.optimizer.iterations) == int(whole.optimizer.iterations) > 0
@@ -112,6 +77,97 @@ def test_a_training_goes_on_as_it_would_have(tmp_path, monkeypatch):
         pairs = zip(whole.optimizer.variables, model.optimizer.variables, strict=True)
         for a, b in pairs:
             np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+EPOCH = "net/epoch-0001/"
+DAMAGE = {
+    "run.json": [b"", b"{", b"[]", b"\xff"],
+    EPOCH + "history.json": [b"", b"[", b"{}", b"[]", b"[1]", b'[{"epoch": 1}]', None],
+    EPOCH + "dice.json": [b"", b"[]", b'["a"]', b"[[1]]", None],
+    EPOCH + "network.keras": [b"", b"half", None],
+    EPOCH + "best.weights.h5": [b"", b"half", None],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [(n, content) for n in DAMAGE for content in DAMAGE[n]]
+)
+def test_damaged_files(unfinished, name, content):
+    path = unfinished / "unfinished" / name
+    if content is None:
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if content == b"half" else content)
+    before = contents(unfinished)
+    with pytest.raises(UsageError, match="^--resume: .* .--discard starts anew.$"):
+        train(unfinished, resume=True)
+    assert contents(unfinished) == before
+
+
+def test_an_unfinished_run_is_not_lost(unfinished):
+    before = contents(unfinished)
+    with pytest.raises(UsageError, match="--resume goes on with it, --discard starts"):
+        runs.Run(unfinished, {"seed": 1})
+    with pytest.raises(UsageError, match="seed=1, not 2"):
+        runs.Run(unfinished, {"seed": 2}, resume=True)
+    assert contents(unfinished) == before
+    run = runs.Run(unfinished, {"seed": 2}, discard=True)
+    assert contents(unfinished).keys() == {"unfinished/lock", "unfinished/run.json"}
+    run.finish()
+    assert not list(unfinished.iterdir())
+
+
+def test_a_run_that_saved_nothing_is_in_no_ones_way(tmp_path):
+    runs.Run(tmp_path, {"seed": 1})
+    (tmp_path / "unfinished" / "net").mkdir()
+    runs.Run(tmp_path, {"seed": 2})
+    assert contents(tmp_path).keys() == {"unfinished/lock", "unfinished/run.json"}
+
+
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"discard": True}])
+@pytest.mark.parametrize("name", ["thesis.txt", "run.json", None])
+def test_a_folder_that_is_not_ours(tmp_path, how, name):
+    (tmp_path / "unfinished").mkdir()
+    if name:
+        (tmp_path / "unfinished" / name).write_text("{}")
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match="is not of a run"):
+        runs.Run(tmp_path, {"seed": 1}, **how)
+    assert contents(tmp_path) == before and (tmp_path / "unfinished").is_dir()
+
+
+def test_nothing_to_resume_makes_no_folder(tmp_path):
+    with pytest.raises(UsageError, match="there is no unfinished run"):
+        runs.Run(tmp_path / "results", {"seed": 1}, resume=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"discard": True}])
+def test_a_run_in_progress_is_left_alone(unfinished, how):
+    lock = unfinished / "unfinished" / "lock"
+    code = """
+import fcntl, sys
+lock = open(sys.argv[1], "a")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-S", "-c", code, str(lock)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert other.stdout.readline() == b"locked\n"
+        before = contents(unfinished)
+        with pytest.raises(UsageError, match="a run is in progress"):
+            runs.Run(unfinished, {"seed": 1}, **how)
+        assert contents(unfinished) == before
+    finally:
+        other.kill()
+        other.communicate()
+    runs.Run(unfinished, {"seed": 1}, resume=True)  # one that is killed has it no more
 
 
 def test_the_optimizer_is_there_before_the_first_step(tmp_path):
@@ -164,15 +220,14 @@ def test_what_decides_a_run(tmp_path):
     assert metrics["options"] == run.options
 
 
-def test_settings_of_options():
-    @dataclasses.dataclass(kw_only=True)
-    class Settings(command_line.Settings):
-        units: int
-        vector: int = 64
-
-        small = {"vector": 8}
-
-    given = {"units": 3, "output": "there"}
-    for quick, vector in ((False, 64), (True, 8)):
-        found = Settings.of(argparse.Namespace(quick=quick, **given))
-        assert dataclasses.asdict(found) == {"units": 3, "vector": vector}
+@pytest.mark.parametrize("name", ["content", "text"])
+def test_a_file_may_lie_elsewhere(name, tmp_path):
+    """What is in it decides, whatever it is called when the run is resumed."""
+    parser = command_line.Options("", tmp_path)
+    parser.add_argument("--text", type=Path)
+    asked = ["--text", "a.txt"], ["--resume", "--text", "/b/a.txt"]
+    first, second = (parser.parse(arguments, {}) for arguments in asked)
+    runs.Run.of(first, **{name: b"abc"})
+    runs.Run.of(second, **{name: b"abc"})
+    with pytest.raises(UsageError, match=f"{name}="):
+        runs.Run.of(second, **{name: b"abd"})
