@@ -111,7 +111,7 @@ def read_options(argv):
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--dataset", choices=DATASETS, default="movie_reviews", help="the reviews"
+        "--dataset", choices=DATASETS, help="the reviews; without it movie_reviews"
     )
     parser.add_argument(
         "--download",
@@ -135,6 +135,8 @@ def read_options(argv):
     )
     devices.add_option(parser)
     options = parser.parse(argv, QUICK)
+    if options.csv is None and options.dataset is None:
+        options.dataset = "movie_reviews"
     if options.predict is not None and not options.predict.strip():
         raise UsageError("--predict: the text is empty")
     return options

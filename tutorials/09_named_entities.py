@@ -104,8 +104,7 @@ def read_options(argv):
     source.add_argument(
         "--dataset",
         choices=["composed", "conll2003"],
-        default="composed",
-        help="the sentences: composed here, or of TensorFlow Datasets",
+        help="the sentences: composed here, as without it, or of TensorFlow Datasets",
     )
     parser.add_argument(
         "--download",
@@ -122,6 +121,8 @@ def read_options(argv):
         "--predict", metavar="TEXT", help="only ask the network trained in DIR"
     )
     options = parser.parse(argv, QUICK)
+    if options.conll is None and options.dataset is None:
+        options.dataset = "composed"
     if options.predict is not None and not options.predict.strip():
         raise UsageError("--predict: the text is empty")
     return options

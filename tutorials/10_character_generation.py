@@ -115,8 +115,7 @@ def read_options(argv):
     source.add_argument(
         "--corpus",
         choices=["reviews", "tiny_shakespeare", "folk_tunes"],
-        default="reviews",
-        help="what to learn to write",
+        help="what to learn to write; without it reviews",
     )
     parser.add_argument(
         "--download",
@@ -166,8 +165,11 @@ def read_options(argv):
     devices.add_option(parser)
     parser.set_defaults(**DEFAULTS["reviews"])
     options = parser.parse_args(argv)
-    parser.set_defaults(**DEFAULTS["text" if options.text else options.corpus])
+    name = "text" if options.text else options.corpus or "reviews"
+    parser.set_defaults(**DEFAULTS[name])
     options = parser.parse(argv, QUICK)
+    if options.text is None and options.corpus is None:
+        options.corpus = "reviews"
     if options.condition is not None and options.write is None:
         raise UsageError("--condition goes with --write: the network learns all kinds")
     if options.judge is not None:
