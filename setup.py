@@ -36,7 +36,7 @@ setup(
             "pillow>=10",
             "psutil>=5.9",
         ],
-        "music": ["music21>=9"],  # folk tunes, for tutorials/character_generation.py
+        "music": ["music21>=9"],  # folk tunes, for tutorials/10_character_generation.py
         "export": export,
         "serve": serve,
         "test": [
@@ -49,6 +49,9 @@ setup(
             "jax>=0.10",
             "torch>=2.13",
             "selenium>=4.51",
+            "jupytext>=1.19",  # the lessons as notebooks
+            "nbclient>=0.11",
+            "ipykernel>=7",
             *export,
             *serve,
         ],

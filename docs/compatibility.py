@@ -22,7 +22,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tutorials")]
 
-import workshop  # noqa: E402  before Keras: it keeps TensorFlow's own lines off
+from workshop import errors, files, machine  # noqa: E402
+from workshop.errors import UsageError  # noqa: E402
 
 # isort: split
 import deployed  # noqa: E402
@@ -443,7 +444,7 @@ def document(options, found):
         "builtin operations only). TensorFlow, onnxruntime and ai-edge-litert ran it, each "
         "in a process of its own in which neither Keras nor keras_rnn can be imported "
         "(`docs/deployed.py`).",
-        f"{workshop.machine_and_date()}; Python "
+        f"{machine.machine_and_date()}; Python "
         f"{sys.version.split()[0]}, {', '.join(versions)}. Written by "
         "`python docs/compatibility.py`.",
     ]
@@ -461,25 +462,23 @@ def read_options(argv=None):
     return parser.parse_args(argv)
 
 
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
     if options.measure:
         print(json.dumps(measure(options, options.measure)))
         return 0
     if keras.backend.backend() != "tensorflow":
-        raise workshop.Mistake(
-            "it starts under TensorFlow: set KERAS_BACKEND=tensorflow"
-        )
-    workshop.make_writable(options.output.parent)
+        raise UsageError("it starts under TensorFlow: set KERAS_BACKEND=tensorflow")
+    files.make_writable(options.output.parent)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         prepare(options, folder)
         text = document(options, measure_all(options, folder))
-    with workshop.replacing(options.output) as new:
+    with files.replacing(options.output) as new:
         new.write_text(text, "utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)

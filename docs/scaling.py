@@ -8,6 +8,7 @@ that, and from assumed networks, it works out `scaling.md` and `scaling.png`.
 """
 
 import argparse
+import importlib
 import json
 import os
 import socket
@@ -20,16 +21,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tutorials"))
 
-import workshop  # noqa: E402  before Keras: it keeps TensorFlow's own lines off
+from workshop import devices, errors, files, machine, plots  # noqa: E402
+from workshop.errors import UsageError  # noqa: E402
 
 # isort: split
-import devices  # noqa: E402
 import keras  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-import sentiment_classification as sentiment  # noqa: E402
 
 import keras_rnn  # noqa: E402
+
+sentiment = importlib.import_module("07_sentiment_classification")
 
 LOCAL = [1, 4, 16, 64]  # examples of one host
 HOSTS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -286,7 +288,7 @@ def draw(found, path):
         axes.set_xlabel("hosts")
     handles, labels = rows[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 def document(found, loopback, machine):
@@ -429,14 +431,14 @@ def conclusions(found):
 
 def measured_where():
     """One sentence: where and when."""
-    versions = workshop.versions()
+    versions = machine.versions()
     return (
-        f"{workshop.machine_and_date()}; Python "
+        f"{machine.machine_and_date()}; Python "
         f"{versions['python']}, Keras {versions['keras']}, JAX {versions['jax']}."
     )
 
 
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=HERE, metavar="DIR")
@@ -446,10 +448,10 @@ def main(argv=None):
     parser.add_argument("--add-up", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if keras.backend.backend() != "jax":
-        raise workshop.Mistake("several hosts are JAX's: set KERAS_BACKEND=jax")
+        raise UsageError("several hosts are JAX's: set KERAS_BACKEND=jax")
     if options.add_up:
         return add_up()
-    workshop.make_writable(options.output)
+    files.make_writable(options.output)
     loopback = measure_loopback()
     measured = {}
     for name, build in BUILD.items():
@@ -459,10 +461,10 @@ def main(argv=None):
         )
     found = reckon(measured)
     draw(found, options.output / "scaling.png")
-    with workshop.replacing(options.output / "scaling.md") as new:
+    with files.replacing(options.output / "scaling.md") as new:
         new.write_text(document(found, loopback, measured_where()), "utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import importlib
 import ipaddress
 import json
 import select
@@ -28,9 +29,10 @@ from tests.tutorials.scripts import ROOT
 # isort: split
 pytest.importorskip("fastapi", reason="the extra [serve] is not installed")
 import models
-import sentiment_classification as tutorial
 import serve
 import uvicorn
+
+tutorial = importlib.import_module("07_sentiment_classification")
 
 pytestmark = pytest.mark.tensorflow  # a SavedModel is TensorFlow's
 

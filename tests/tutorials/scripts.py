@@ -11,6 +11,8 @@ import warnings
 from pathlib import Path
 from unittest import mock
 
+from workshop import runs
+
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "tutorials"
 
@@ -90,12 +92,10 @@ def refused(main, arguments, says, folder, capsys):
 
 def break_off_after_one_epoch(monkeypatch):
     """Lets the next training end by a `KeyboardInterrupt` when its epoch is kept."""
-    import workshop
-
-    keep = workshop._Keeper.on_epoch_end
+    keep = runs._Keeper.on_epoch_end
 
     def keep_and_stop(keeper, epoch, logs=None):
         keep(keeper, epoch, logs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workshop._Keeper, "on_epoch_end", keep_and_stop)
+    monkeypatch.setattr(runs._Keeper, "on_epoch_end", keep_and_stop)

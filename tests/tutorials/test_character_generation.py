@@ -1,9 +1,11 @@
 """The tutorial as its readers run it: a small run, what it writes, what it refuses."""
 
 import functools
+import importlib
 import json
 import math
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -25,10 +27,11 @@ from tests.tutorials.scripts import (
 )
 
 # isort: split
-import character_generation as tutorial
-import corpora
+from workshop import corpora
 
-SCRIPT = TUTORIALS / "character_generation.py"
+tutorial = importlib.import_module("10_character_generation")
+
+SCRIPT = TUTORIALS / "10_character_generation.py"
 SHAKESPEARE = ROOT.parent / "shared" / "data" / "tiny_shakespeare" / "input.txt"
 
 
@@ -244,6 +247,7 @@ def test_folk_tunes(tmp_path, capsys):
 BAD = {
     "unknown corpus": (["--corpus", "novels"], "novels"),
     "unknown option": (["--unit", "3"], "--unit"),
+    "two texts": (["--text", "a.txt", "--corpus", "reviews"], "not allowed with"),
     "missing text": (["--text", "nowhere.txt"], "nowhere.txt"),
     "units": (["--units", "0"], "--units"),
     "dropout": (["--dropout", "1"], "--dropout"),
@@ -275,6 +279,7 @@ def test_mistakes(case, text, tmp_path, capsys, monkeypatch):
         (b"too short", "at least 4000"),
         (b"\xff\xfe\x00" * 3_000, "UTF-8"),
         (b"", "0 char"),
+        (b"a" * 5_000, "one character only"),
         ("".join(map(chr, range(0x4E00, 0x6600))).encode(), "at most 6000"),
     ],
 )
@@ -292,10 +297,7 @@ def test_output_that_cannot_be_written(text, tmp_path, capsys):
 
 
 def test_without_music21(tmp_path, capsys, monkeypatch):
-    def files(name):
-        raise ModuleNotFoundError(name)
-
-    monkeypatch.setattr(corpora, "files", files)
+    monkeypatch.setitem(sys.modules, "music21", None)
     arguments = ["--output", tmp_path, "--corpus", "folk_tunes"]
     refused(tutorial.main, arguments, "keras-rnn[music]", tmp_path, capsys)
 
@@ -309,11 +311,16 @@ def test_other_backend(tmp_path, capsys, monkeypatch):
 
 
 def test_own_text_broken_off_and_resumed(text, tmp_path, capsys, monkeypatch):
+    """It has no line break, which is what a network writes on after where there is one."""
+    line = tmp_path / "line.txt"
+    line.write_text(text.read_text("utf-8").replace("\n", " "), "utf-8")
+    text, tmp_path = line, tmp_path / "results"
     arguments = ["--quick", "--text", text, "--output", tmp_path, "--epochs", 3]
     arguments += ["--cell", "elman", "--no-carry", "--dropout", "0.1"]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         break_off_after_one_epoch(patch)
-        tutorial.main([*map(str, arguments)])
+        assert tutorial.main([*map(str, arguments)]) == 130
+    assert "--resume" in capsys.readouterr().err
     last = tmp_path / "unfinished" / "network" / "epoch-0001"
     done = json.loads((last / "history.json").read_text("utf-8"))
     assert len(done) == 1
@@ -322,6 +329,13 @@ def test_own_text_broken_off_and_resumed(text, tmp_path, capsys, monkeypatch):
     # With other options there is nothing of this kind to go on with.
     other = [*arguments, "--resume", "--units", "9"]
     refused(tutorial.main, other, "units=32, not 9", tmp_path, capsys)
+    progress = tmp_path / "unfinished" / "progress.json"
+    whole = progress.read_text("utf-8")
+    for damaged in ("", "{}", "[1]", '[{"batches": 8}]'):
+        progress.write_text(damaged)
+        resumed = [*arguments, "--resume"]
+        refused(tutorial.main, resumed, "--discard", tmp_path, capsys)
+    progress.write_text(whole, "utf-8")
 
     assert tutorial.main([*map(str, arguments), "--resume"]) == 0
     history = rows(tmp_path / "history.csv")
@@ -339,6 +353,12 @@ def test_own_text_broken_off_and_resumed(text, tmp_path, capsys, monkeypatch):
     refused(tutorial.main, empty, "--write", tmp_path, capsys)
     kind = ["--output", tmp_path, "--write", "the", "--condition", "positive"]
     refused(tutorial.main, kind, "no kinds", tmp_path, capsys)
+    strange = ["--output", tmp_path, "--write", "the q"]
+    refused(tutorial.main, strange, "does not know 'q'\n", tmp_path, capsys)
+    for damaged in ("[]", "{}", '{"end": 5}'):
+        (tmp_path / "metrics.json").write_text(damaged)
+        asked = ["--output", tmp_path, "--write", "the"]
+        refused(tutorial.main, asked, "metrics.json", tmp_path, capsys)
 
 
 # ------------------------------------------------------------------------ the surprise

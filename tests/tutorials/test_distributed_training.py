@@ -17,8 +17,8 @@ import pytest
 from tests.tutorials.scripts import contents
 
 # isort: split
-import devices
-import workshop
+from workshop import devices
+from workshop.errors import UsageError
 
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None,
@@ -76,7 +76,7 @@ def test_a_job_that_cannot_be(changes, says, monkeypatch):
     for name, value in {**GIVEN, **changes}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
-    with pytest.raises(workshop.Mistake) as mistake:
+    with pytest.raises(UsageError) as mistake:
         devices.find(options())
     assert says in str(mistake.value)
 
@@ -84,7 +84,7 @@ def test_a_job_that_cannot_be(changes, says, monkeypatch):
 def test_one_device_has_none_to_share_with(monkeypatch):
     for name in devices.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(workshop.Mistake, match="there is one device"):
+    with pytest.raises(UsageError, match="there is one device"):
         devices.find(options())
 
 
@@ -353,7 +353,7 @@ def test_killed_stopped_and_resumed(workers, trained, tmp_path):
 def test_a_tutorial_in_two_processes(workers, tmp_path):
     """Each carries the states of its own rows; the first one alone tells and writes."""
     folder, short = tmp_path / "written", ["--quick", "--epochs", "1"]
-    job = Job(workers, folder, *short, module="character_generation")
+    job = Job(workers, folder, *short, module="10_character_generation")
     (code, printed), (other_code, other_printed) = job.wait(0), job.wait(1)
     assert (code, other_code) == (0, 0), printed + other_printed
     assert "Bits per character" in printed

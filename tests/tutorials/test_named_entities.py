@@ -1,6 +1,7 @@
 """The tagger: its sentences, its masks, its scores, and the tutorial as a script."""
 
 import dataclasses
+import importlib
 import json
 import re
 
@@ -13,10 +14,11 @@ import tensorflow_datasets as tfds
 from tests.tutorials.scripts import TUTORIALS, contents, refused, rows, small_run
 
 # isort: split
-import named_entities as tutorial
-import sentences as composed
+from workshop import sentences as composed
 
-SCRIPT = TUTORIALS / "named_entities.py"
+tutorial = importlib.import_module("09_named_entities")
+
+SCRIPT = TUTORIALS / "09_named_entities.py"
 CORPUS = """\
 -DOCSTART- -X- -X- O
 
@@ -170,7 +172,7 @@ def test_loss_and_accuracy_count_real_words(some):
                     costs[-1].append(-np.log(p[tag]))
                     right.append(1 + np.argmax(p[1:]) == tag)
     # Keras weighs the batches by their sentences.
-    sentences = [len(heap) for heap in batches.heaps]
+    sentences = [len(indices) for indices in batches.batches]
     loss, accuracy = network.evaluate(batches, verbose=0)
     assert accuracy == pytest.approx(np.mean(right), rel=1e-6)
     means = [np.mean(cost) for cost in costs]
@@ -331,6 +333,11 @@ def test_own_corpus(corpus, tmp_path, capsys):
     assert metrics["baselines"]["dictionary"]["test"]["all"]["f1"] > 0
     assert not (folder / "unfinished").exists()
 
+    for damaged in ("", "[]", "{}", '{"words": 1, "letters": [], "tags": []}'):
+        (folder / "tagger" / "lists.json").write_text(damaged)
+        asked = ["--output", folder, "--predict", "Ada"]
+        refused(tutorial.main, asked, "lists.json", tmp_path, capsys)
+
 
 def test_reading_a_corpus(corpus):
     found, first_lines = tutorial.read_conll(corpus[0])
@@ -403,6 +410,10 @@ MISTAKES = {
     "unknown data set": (["--dataset", "novels"], "novels"),
     "units": (["--units", "0"], "--units"),
     "two corpora": (["--dataset", "conll2003", "--conll", "a", "b", "c"], "--conll"),
+    "two corpora, as by default": (
+        ["--dataset", "composed", "--conll", "a", "b", "c"],
+        "--conll",
+    ),
     "two files": (["--conll", "a", "b"], "--conll"),
     "missing file": (["--conll", "nowhere.txt", "b", "c"], "cannot read nowhere.txt"),
     "not downloaded": (["--dataset", "conll2003"], "--download"),

@@ -1,6 +1,7 @@
 """The tutorial as its readers run it: a small run, what it writes, what it refuses."""
 
 import csv
+import importlib
 import json
 import runpy
 import signal
@@ -18,10 +19,10 @@ from tests.tutorials.scripts import (
 )
 
 # isort: split
-import sentiment_classification as tutorial
-import workshop
 
-SCRIPT = TUTORIALS / "sentiment_classification.py"
+tutorial = importlib.import_module("07_sentiment_classification")
+
+SCRIPT = TUTORIALS / "07_sentiment_classification.py"
 TEXTS = [
     "A wonderful film.",
     "awful, boring, bad",
@@ -191,6 +192,20 @@ def test_bad_tables(table, says, tmp_path, capsys):
     )
 
 
+def test_one_source_of_reviews(data, tmp_path, capsys):
+    asked = ["--csv", data, "--dataset", "movie_reviews", "--output", tmp_path]
+    refused(tutorial.main, asked, "not allowed with", tmp_path, capsys)
+
+
+def test_reviews_that_cannot_be_prepared(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        tutorial.tfds.core.constants, "DATA_DIR", str(tmp_path / "data")
+    )
+    (tmp_path / "data").write_text("not a folder")
+    asked = ["--output", tmp_path]
+    refused(tutorial.main, asked, "TFDS_DATA_DIR", tmp_path, capsys)
+
+
 def test_output_that_cannot_be_written(data, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     arguments = ["--csv", str(data), "--output", str(tmp_path / "file" / "results")]
@@ -225,16 +240,17 @@ def test_killed_and_resumed(data, tmp_path, capsys):
     arguments += ["--cell", "lstm", "--layers", 2, "--no-bidirectional"]
     arguments = [str(argument) for argument in arguments]
     code = f"""
-import os, sys
+import importlib, os, sys
 sys.path.insert(0, {str(TUTORIALS)!r})
-import sentiment_classification, workshop
-keep = workshop._Keeper.on_epoch_end
+from workshop import runs
+tutorial = importlib.import_module('07_sentiment_classification')
+keep = runs._Keeper.on_epoch_end
 def keep_and_die(keeper, epoch, logs=None):
     keep(keeper, epoch, logs)
     if keeper.folder.name == "network":
         os.kill(os.getpid(), {signal.SIGKILL.value})
-workshop._Keeper.on_epoch_end = keep_and_die
-sentiment_classification.main({arguments!r})
+runs._Keeper.on_epoch_end = keep_and_die
+tutorial.main({arguments!r})
 """
     status, _, error = python("-c", code)
     assert (status, error) == (-signal.SIGKILL, "")
@@ -271,13 +287,3 @@ def test_order_of_batches():
     again.epoch = 1
     batches = again
     np.testing.assert_array_equal(epoch(), second)
-
-
-def test_a_failed_writing_leaves_what_was_there(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), workshop.replacing(path) as new:
-        new.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -1,5 +1,6 @@
 """The equations by hand, the network of one step, and the tutorial as a script."""
 
+import importlib
 import json
 import re
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from tests import oracle
 from tests.tutorials.scripts import TUTORIALS, refused, small_run
 
+tutorial = importlib.import_module("02_the_equations")
+
 # isort: split
-import the_equations as tutorial
 
 SEEDS = range(5)
 
@@ -28,7 +30,7 @@ def example(seed):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder and the output of a small run."""
-    return small_run(TUTORIALS / "the_equations.py", tmp_path_factory)
+    return small_run(TUTORIALS / "02_the_equations.py", tmp_path_factory)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

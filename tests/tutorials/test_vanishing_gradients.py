@@ -1,12 +1,14 @@
 """The tutorial as its readers run it: a small run, what it writes, what it refuses."""
 
+import importlib
 import json
 
 import keras
 import numpy as np
 import pytest
-import vanishing_gradients as tutorial
-import workshop
+from workshop import runs
+
+tutorial = importlib.import_module("04_vanishing_gradients")
 
 ARGUMENTS = ["--quick", "--seed", "2"]
 
@@ -132,7 +134,7 @@ def test_resume_takes_what_is_finished(tmp_path, monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt):
         tutorial.main(arguments)
     settings = tutorial.Settings.of(tutorial.read_options(arguments))
-    run = workshop.Run(tmp_path, vars(settings), resume=True)
+    run = runs.Run(tmp_path, vars(settings), resume=True)
     monkeypatch.setattr(tutorial, "run_one", lambda task, *a, **k: {"task": task})
     first, *others = tutorial.train_all(run, settings)
     assert first["cell"] == "GRU" and first["timesteps"] == 6

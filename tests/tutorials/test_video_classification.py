@@ -1,5 +1,6 @@
 """The films, what each network can know of them, and the tutorial as a script."""
 
+import importlib
 import json
 
 import keras
@@ -10,9 +11,10 @@ from PIL import Image
 from tests.tutorials.scripts import TUTORIALS, refused, rows, small_run
 
 # isort: split
-import video_classification as tutorial
 
-SCRIPT = TUTORIALS / "video_classification.py"
+tutorial = importlib.import_module("08_video_classification")
+
+SCRIPT = TUTORIALS / "08_video_classification.py"
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +123,7 @@ def test_who_sees_order():
 def test_each_frame_is_seen_by_itself():
     """`TimeDistributed` is the CNN, frame by frame, for any number of frames."""
     sight = tutorial.build_sight()
-    network = tutorial.workshop.TimeDistributed(sight)
+    network = tutorial.models.TimeDistributed(sight)
     film = keras.Input((None, 24, 24, 1))
     model = keras.Model(film, network(film))
     for shape in ((2, 7), (5, 3)):

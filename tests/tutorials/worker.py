@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tutorials")]
 
-import workshop  # noqa: E402  before Keras
+from workshop import command_line, devices, errors, runs  # noqa: E402
+from workshop.batches import ByLength  # noqa: E402
 
 # isort: split
-import devices  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
@@ -33,7 +33,7 @@ EPOCHS = 6
 read, rows, losses = [], [], []  # what a training did
 
 
-class Batches(workshop.ByLength):
+class Batches(ByLength):
     """Data that the seed alone decides."""
 
     def __init__(self, shared, seed=None, seconds=0.0):
@@ -43,8 +43,8 @@ class Batches(workshop.ByLength):
         self.y = self.x[:, :, :1].sum(axis=1)
         self.shared, self.seconds = shared, seconds
 
-    def take(self, heap, random):
-        own, weights = self.shared.share(heap)
+    def take(self, indices, random):
+        own, weights = self.shared.share(indices)
         if self.seed is not None:
             real = weights[0] > 0 if weights else np.full(len(own), True)
             read.append(own[real].tolist())
@@ -73,11 +73,11 @@ def build(dropout, clip):
     return network
 
 
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     for each in (read, rows, losses):
         each.clear()
-    parser = workshop.Options("", Path("results"))
+    parser = command_line.Options("", Path("results"))
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--what", default="a", help="what must be alike in all")
     parser.add_argument("--seconds", type=float, default=0.0, help="to read a batch")
@@ -95,7 +95,8 @@ def main(argv=None):
     folder.mkdir(exist_ok=True)
     shared = devices.find(options)
     with shared:
-        run = workshop.Run(folder, {"what": options.what}, options.resume, shared)
+        chosen = {"what": options.what}
+        run = runs.Run(folder, chosen, options.resume, options.discard, shared)
         network, history = run.train(
             "net",
             lambda: build(dropout, clip),

@@ -6,7 +6,7 @@ import pytest
 from tests.tutorials import scripts  # noqa: F401
 
 # isort: split
-import corpora
+from workshop import corpora
 
 LETTERS = "".join(f"{n} bottles of beer\n" for n in range(1000))
 

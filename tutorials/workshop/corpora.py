@@ -7,16 +7,16 @@ the mark `end`, so that a network can learn where to stop.
 
 import dataclasses
 import hashlib
+import importlib.resources
 import re
 import unicodedata
-from importlib.resources import files
 
 import numpy as np
 import tensorflow_datasets as tfds
-import workshop
-from workshop import Mistake
 
 import keras_rnn.datasets  # noqa: F401  registers movie_reviews
+from workshop import data_sets, files
+from workshop.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
 
@@ -46,6 +46,14 @@ class Corpus:
         """All characters of the texts, sorted."""
         return sorted(set().union(*(set().union(*t) for t in self.texts.values())))
 
+    @property
+    def prompt(self):
+        """What a network writes on after: a character that it knows, or its start."""
+        if self.start:
+            return ""
+        first = self.texts["train"][0]
+        return "\n" if "\n" in first else first[:1]
+
     def part(self, **sizes):
         """The corpus with the first so many characters of some of the splits."""
         texts, labels = dict(self.texts), dict(self.labels or {})
@@ -62,10 +70,10 @@ def by_chance(texts, labels, seed, part=1 / 20):
     """Many short texts, shuffled and cut: `part` to validate, `part` to test."""
     order = np.random.default_rng(seed).permutation(len(texts))
     size = max(1, round(part * len(texts)))
-    heaps = dict(zip(SPLITS, np.split(order, [-2 * size, -size])))
+    parts = dict(zip(SPLITS, np.split(order, [-2 * size, -size])))
     return (
-        {split: [texts[i] for i in heap] for split, heap in heaps.items()},
-        {split: np.asarray(labels)[heap] for split, heap in heaps.items()},
+        {split: [texts[i] for i in indices] for split, indices in parts.items()},
+        {split: np.asarray(labels)[indices] for split, indices in parts.items()},
     )
 
 
@@ -81,26 +89,27 @@ def reviews(seed, longest=200):
     """
     builder = tfds.builder("movie_reviews/imdb")
     # From the installed package: nothing is downloaded.
-    workshop.prepare(builder, "movie_reviews", download=True)
-    heaps = {}
+    data_sets.prepare(builder, "movie_reviews", download=True)
+    parts = {}
     for split in ("train", "test"):
         texts, labels = builder.as_dataset(
             split=split, batch_size=-1, as_supervised=True
         )
         ends = [verdict(text.decode("utf-8"), longest) for text in texts.numpy()]
         kept = [i for i, text in enumerate(ends) if text]
-        heaps[split] = [ends[i] for i in kept], labels.numpy()[kept]
+        parts[split] = [ends[i] for i in kept], labels.numpy()[kept]
     # The test is of other films than the rest; the validation is not.
-    texts, labels = heaps["train"]
+    texts, labels = parts["train"]
     order = np.random.default_rng(seed).permutation(len(texts))
     cut = round(len(order) / 20)
-    heaps["train"], heaps["validation"] = (
-        ([texts[i] for i in heap], labels[heap]) for heap in (order[cut:], order[:cut])
+    parts["train"], parts["validation"] = (
+        ([texts[i] for i in indices], labels[indices])
+        for indices in (order[cut:], order[:cut])
     )
     return Corpus(
         name="reviews",
-        texts={split: ["\n" + t + "\n" for t in heaps[split][0]] for split in SPLITS},
-        labels={split: heaps[split][1] for split in SPLITS},
+        texts={split: ["\n" + t + "\n" for t in parts[split][0]] for split in SPLITS},
+        labels={split: parts[split][1] for split in SPLITS},
         kinds=("negative", "positive"),
         start="\n",
         end="\n",
@@ -125,17 +134,7 @@ def verdict(review, longest):
 def tiny_shakespeare(download):
     """The scenes of `tiny_shakespeare` in TensorFlow Datasets, with its own splits."""
     builder = tfds.builder("tiny_shakespeare")
-    if not builder.is_prepared():
-        if not (download or is_fetched(builder)):
-            raise Mistake(
-                f"tiny_shakespeare is not in {builder.data_path.parent}: add --download "
-                "to fetch it (1 MB)"
-            )
-        tfds.disable_progress_bar()
-        try:
-            builder.download_and_prepare()
-        except Exception as error:  # whatever can go wrong with a network
-            raise Mistake(f"tiny_shakespeare cannot be fetched: {error}") from error
+    data_sets.prepare(builder, "tiny_shakespeare", download or is_fetched(builder))
     texts = {}
     for split in SPLITS:
         (example,) = builder.as_dataset(split=split)
@@ -162,14 +161,16 @@ MOST = 6_000  # different ones: five in a row must make a number of 63 bits
 
 def own_text(path):
     """The user's own text: nine tenths to learn from, then a twentieth and another."""
-    with workshop.reading(path) as file:
+    with files.reading(path) as file:
         text = file.read()
     if len(text) < SHORTEST:
-        raise Mistake(
+        raise UsageError(
             f"{path} has {len(text)} characters; at least {SHORTEST} are needed"
         )
+    if len(set(text)) < 2:
+        raise UsageError(f"{path} has one character only: there is nothing to learn")
     if len(set(text)) > MOST:
-        raise Mistake(
+        raise UsageError(
             f"{path} has {len(set(text))} different characters; at most {MOST} can be "
             "told apart"
         )
@@ -201,9 +202,9 @@ def folk_tunes(seed, longest=500):
     and its notes. Titles and ornaments go.
     """
     try:
-        corpus = files("music21") / "corpus"
+        corpus = importlib.resources.files("music21") / "corpus"
     except ModuleNotFoundError as error:
-        raise Mistake(
+        raise UsageError(
             "--corpus folk_tunes needs the package music21: pip install "
             '"keras-rnn[music]"'
         ) from error

@@ -9,7 +9,7 @@ import pytest
 from tests.tutorials import scripts  # noqa: F401
 
 # isort: split
-from n_grams import n_gram
+from workshop.n_grams import n_gram
 
 
 def by_dictionaries(train, order, characters):

@@ -19,7 +19,7 @@
 #
 # It needs some seconds, and nothing but Python:
 #
-#     python tutorials/the_equations.py
+#     python tutorials/02_the_equations.py
 
 # %%
 import math
@@ -27,7 +27,8 @@ import pathlib
 import threading
 import time
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import command_line, errors, files, machine, plots
 
 # isort: split
 import keras
@@ -49,14 +50,14 @@ import keras_rnn
 # %%
 def read_options(argv):
     """The options of the command line."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "The equations of a recurrent network, number by number.",
         pathlib.Path("output/the_equations"),
         resumes=False,
     )
     parser.add_argument(
         "--longest",
-        type=workshop.positive,
+        type=command_line.positive,
         default=4096,
         metavar="STEPS",
         help="how far to measure what grows with the length",
@@ -220,7 +221,7 @@ def draw_network(w, sequence, memories, answers):
         axes.set_aspect("equal")
         axes.set_ylim(-3.0, 2.6)
         axes.axis("off")
-    signs = {"positive": workshop.BLUE, "negative": workshop.ORANGE}
+    signs = {"positive": plots.BLUE, "negative": plots.ORANGE}
     figure.legend(
         [plt.Line2D([], [], color=colour, linewidth=4) for colour in signs.values()],
         [f"{sign} weight" for sign in signs],
@@ -330,7 +331,7 @@ def unit(axes, place, text, colour="white"):
 
 
 def colour_of(value):
-    return workshop.BLUE if value > 0 else workshop.ORANGE
+    return plots.BLUE if value > 0 else plots.ORANGE
 
 
 def shade(value):
@@ -544,11 +545,11 @@ def draw_growth(rows):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
-    workshop.need_tensorflow("a look at the gradients")
-    workshop.make_writable(options.output)
+    errors.need_tensorflow("a look at the gradients")
+    files.make_writable(options.output)
     keras.utils.set_random_seed(options.seed)
     random = np.random.default_rng(options.seed)
 
@@ -574,9 +575,9 @@ def main(argv=None):
 
     folder = options.output
     figure = draw_network(weights_of(cell), sequence, memories, answers)
-    workshop.save_figure(figure, folder / "folded_and_unfolded.png")
-    workshop.save_figure(draw_growth(rows), folder / "growth.png")
-    workshop.write_json(
+    plots.save_figure(figure, folder / "folded_and_unfolded.png")
+    plots.save_figure(draw_growth(rows), folder / "growth.png")
+    files.write_json(
         folder / "metrics.json",
         {
             "weights": cell.count_params(),
@@ -585,7 +586,7 @@ def main(argv=None):
             "growth": rows,
             "seed": options.seed,
             "options": {"quick": options.quick, "longest": options.longest},
-            "versions": workshop.versions(),
+            "versions": machine.versions(),
         },
     )
     print(f"\nThe pictures and the figures are in {folder}")
@@ -593,7 +594,7 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)
 
 # %% [markdown]
 # ## Summary
@@ -615,13 +616,13 @@ if __name__ == "__main__":
 # | shape | x | y | for instance |
 # |---|---|---|---|
 # | one to one | one | one | this script |
-# | one to many | one | one at each step | a text or a tune: `character_generation.py` |
-# | many to one | one at each step | one, at the end | `sentiment_classification.py`, `video_classification.py` |
-# | many to many, aligned | one at each step | one for each x | `named_entities.py` |
-# | many to many | a sequence | then another one | `translation.py` |
+# | one to many | one | one at each step | a text or a tune: `10_character_generation.py` |
+# | many to one | one at each step | one, at the end | `07_sentiment_classification.py`, `08_video_classification.py` |
+# | many to many, aligned | one at each step | one for each x | `09_named_entities.py` |
+# | many to many | a sequence | then another one | `11_translation.py` |
 #
 # How the gradient gets through more than one step is a story of its own:
-# `backpropagation_through_time.py` tells it.
+# `03_backpropagation_through_time.py` tells it.
 #
 # ## Exercises
 #

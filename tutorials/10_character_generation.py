@@ -31,29 +31,36 @@
 #
 # The script downloads nothing. Its defaults take a few minutes on two CPU cores:
 #
-#     python tutorials/character_generation.py
-#     python tutorials/character_generation.py --write "The film" --condition positive
+#     python tutorials/10_character_generation.py
+#     python tutorials/10_character_generation.py --write "The film" --condition positive
 
 # %%
 import argparse
 import dataclasses
-import json
 import math
 import textwrap
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
-from workshop import Mistake
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import (
+    command_line,
+    corpora,
+    devices,
+    errors,
+    files,
+    models,
+    plots,
+    runs,
+    tunes,
+)
+from workshop.errors import UsageError
+from workshop.n_grams import n_gram
 
 # isort: split
-import corpora
-import devices
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-import tunes
-from n_grams import n_gram
 
 import keras_rnn
 from keras_rnn import ConsecutiveWindows, Generator
@@ -82,7 +89,7 @@ TEST = 200_000  # characters to test on, enough for the third digit
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings(workshop.Settings):
+class Settings(command_line.Settings):
     """What decides the network, beside what it learns from."""
 
     cell: str
@@ -99,23 +106,23 @@ class Settings(workshop.Settings):
 
 def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Learns to write. The defaults are those for the reviews; other texts have "
         "others.",
         Path("output/character_generation"),
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--corpus",
         choices=["reviews", "tiny_shakespeare", "folk_tunes"],
-        default="reviews",
-        help="what to learn to write",
+        help="what to learn to write; without it reviews",
     )
     parser.add_argument(
         "--download",
         action="store_true",
         help="let tiny_shakespeare, which no package carries, be downloaded (1 MB)",
     )
-    parser.add_argument(
+    source.add_argument(
         "--text", type=Path, metavar="FILE", help="your own text instead, in UTF-8"
     )
     parser.add_argument("--cell", choices=CELLS, help="what remembers")
@@ -152,21 +159,24 @@ def read_options(argv):
         "--judge",
         type=Path,
         metavar="DIR",
-        help="let the network that sentiment_classification.py trained in DIR judge 100 "
+        help="let the network that 07_sentiment_classification.py trained in DIR judge 100 "
         "written reviews",
     )
     devices.add_option(parser)
     parser.set_defaults(**DEFAULTS["reviews"])
     options = parser.parse_args(argv)
-    parser.set_defaults(**DEFAULTS["text" if options.text else options.corpus])
+    name = "text" if options.text else options.corpus or "reviews"
+    parser.set_defaults(**DEFAULTS[name])
     options = parser.parse(argv, QUICK)
+    if options.text is None and options.corpus is None:
+        options.corpus = "reviews"
     if options.condition is not None and options.write is None:
-        raise Mistake("--condition goes with --write: the network learns all kinds")
+        raise UsageError("--condition goes with --write: the network learns all kinds")
     if options.judge is not None:
         if options.text or options.corpus != "reviews" or options.write is not None:
-            raise Mistake("--judge goes with the corpus reviews: it judges reviews")
+            raise UsageError("--judge goes with the corpus reviews: it judges reviews")
         if not (options.judge / "saved_model").is_dir():
-            raise Mistake(f"--judge: there is no saved_model in {options.judge}")
+            raise UsageError(f"--judge: there is no saved_model in {options.judge}")
     return options
 
 
@@ -294,7 +304,7 @@ def build(settings, corpus, steps):
     generator.embedding.set_weights([keras.random.normal(vectors.shape)])
     for level in generator.levels:
         keep(level.cell, longest=100)
-    rate = workshop.rise_and_fall(RATES[settings.cell], steps)
+    rate = models.rise_and_fall(RATES[settings.cell], steps)
     generator.compile(
         keras.optimizers.Adam(rate, beta_2=0.99, global_clipnorm=1.0),
         # The -1 stands where a window is longer than what is left of its text.
@@ -341,7 +351,7 @@ def keep(cell, longest):
 class Windows(ConsecutiveWindows):
     """Windows, of which each process reads its own rows (with `--distribute`)."""
 
-    shared = workshop.Alone()
+    shared = devices.Alone()
 
     def __getitem__(self, index):
         inputs, y = super().__getitem__(index)
@@ -392,12 +402,18 @@ class Progress(keras.callbacks.Callback):
         self.path, self.shared, self.copy = path, shared, None
         self.part = corpus.part(validation=10_000)
         self.kind = corpus.kinds[-1] if corpus.kinds else None
-        self.prompt = "" if corpus.start else "\n"
+        self.prompt = corpus.prompt
 
     def on_train_begin(self, logs=None):
         done = int(self.model.optimizer.iterations)
-        rows = json.loads(self.path.read_text("utf-8")) if self.path.exists() else []
-        self.rows = [row for row in rows if row["batches"] <= done]
+        self.rows = []
+        if self.path.exists():
+            with runs.telling_of_damage(self.path.parent):
+                self.rows = [
+                    {name: row[name] for name in ("batches", "bits", "line")}
+                    for row in files.read_json(self.path, list)
+                    if row["batches"] <= done
+                ]
         self.batches = done
 
     def on_train_batch_end(self, batch, logs=None):
@@ -419,7 +435,7 @@ class Progress(keras.callbacks.Callback):
                 self.prompt, 60, temperature=0.7, seed=1, condition=self.kind
             )
         self.rows.append({"batches": self.batches, "bits": bits, "line": line})
-        workshop.write_json(self.path, self.rows)
+        files.write_json(self.path, self.rows)
         print(f"\r{self.batches:6} batches, {bits:.2f} bits: {line!r}".ljust(88))
 
 
@@ -562,9 +578,8 @@ def recognised(generator, corpus, size=50_000):
 # %%
 def write(generator, corpus, kind=None, count=1, length=500, temperature=0.7, seed=1):
     """New texts of a kind."""
-    prompt = "" if corpus.start else "\n"
     return generator.generate(
-        [prompt] * count,
+        [corpus.prompt] * count,
         length,
         temperature=temperature,
         stop=corpus.end,
@@ -613,16 +628,22 @@ def show(text, title):
 # %%
 def go_on(options):
     """Prints how the network trained in the folder goes on after the prompt."""
-    generator = workshop.trained(options.output, "--write")
+    generator = models.trained(
+        options.output, "--write", lambda network: isinstance(network, Generator)
+    )
     path = options.output / "metrics.json"
-    try:
-        stop = json.loads(path.read_text("utf-8"))["end"]
-    except (OSError, ValueError, KeyError) as error:
-        raise Mistake(f"--write: {path} cannot be read: {error}") from error
+    stop = files.read_json(path).get("end", 0)
+    if not (stop is None or stop and isinstance(stop, str)):
+        raise UsageError(f"--write: {path} is damaged: it has no mark for the end")
+    strange = sorted(set(options.write) - set(generator.vocabulary))
+    if strange:
+        raise UsageError(
+            f"--write: this network does not know {', '.join(map(repr, strange))}"
+        )
     kinds = generator.conditions
     if options.condition not in (kinds or [None]):
         known = f"one of {', '.join(kinds)}" if kinds else "nothing: it has no kinds"
-        raise Mistake(f"--condition: this network takes {known}")
+        raise UsageError(f"--condition: this network takes {known}")
     try:
         written = generator.stream(
             options.write,
@@ -633,7 +654,7 @@ def go_on(options):
             condition=options.condition,
         )
     except ValueError as error:
-        raise Mistake(f"--write: {error}") from error
+        raise UsageError(f"--write: {error}") from error
     print(options.write, end="")
     for character in written:
         print(character, end="", flush=True)
@@ -644,7 +665,7 @@ def go_on(options):
 # ## Does it say what it was asked to say?
 #
 # "Positive" in, a review out. Is it positive? The network of
-# `sentiment_classification.py`, trained to tell people's reviews apart, may judge
+# `07_sentiment_classification.py`, trained to tell people's reviews apart, may judge
 # (`--judge output/sentiment_classification`). It errs on people's reviews as well, most
 # of all on short ones, so it is asked about those too.
 #
@@ -667,22 +688,37 @@ def write_the_best(generator, corpus, kind, count, options, tries=8):
     return [texts[i * tries + best] for i, best in enumerate(np.argmax(odds, axis=1))]
 
 
-def judge(generator, corpus, options, count=50):
+def load_judge(folder):
+    """What `07_sentiment_classification.py` wrote to the folder: a function of texts."""
+    try:
+        opinion = tf.saved_model.load(folder / "saved_model").signatures[
+            "serving_default"
+        ]
+        (positive,) = opinion(tf.constant(["good"])).values()
+        if positive.shape != (1,):
+            raise ValueError("it gives more than one number for a text")
+    except Exception as error:  # a damaged file, or a network of another program
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"--judge: the network in {folder} judges no texts: {reason}"
+        ) from error
+    return opinion
+
+
+def judge(generator, corpus, opinion, options, count=50):
     """The share of reviews that the judge finds to be of the kind that they should be.
 
     Args:
         generator: The network.
         corpus: The reviews.
-        options: The options of the command line: `judge` is the folder where
-            `sentiment_classification.py` wrote its results.
+        opinion: The judge, from `load_judge`.
+        options: The options of the command line.
         count: How many reviews to write of each kind.
 
     Returns:
         Dict of the shares of reviews that were written, that were the best of eight,
         and that people wrote.
     """
-    model = tf.saved_model.load(options.judge / "saved_model")
-    opinion = model.signatures["serving_default"]
 
     def agreement(texts, labels):
         texts = [text.strip() for text in texts]
@@ -864,7 +900,7 @@ def draw_units(generator, corpus, found, path, count=8):
     axes.set_xlabel("the text, character by character (· is a space, ↵ a line break)")
     axes.set_title("The unit of h_t that follows each property best (its correlation)")
     figure.colorbar(image, label="value of the unit", pad=0.01)
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 def draw_curve(progress, bits, settings, path):
@@ -874,13 +910,13 @@ def draw_curve(progress, bits, settings, path):
     read = [row["batches"] * characters for row in progress]
     axes.semilogx(read, [row["bits"] for row in progress], "o-", label="the network")
     for name, style in (("uniform", ":"), ("unigram", "-."), ("5-gram", "--")):
-        axes.axhline(bits[name], color=workshop.GREY, linestyle=style, label=name)
+        axes.axhline(bits[name], color=plots.GREY, linestyle=style, label=name)
     axes.set_xlabel("characters read")
     axes.set_ylabel("bits per character")
     axes.set_title("The surprise at validation text")
     axes.set_ylim(bottom=0)
     axes.legend()
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -934,12 +970,13 @@ def play(generator, corpus, options, count=20):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
-    workshop.need_tensorflow("this tutorial", or_jax=True)
+    errors.need_tensorflow("this tutorial", or_jax=True)
     if options.write is not None:
         return go_on(options)
+    opinion = load_judge(options.judge) if options.judge else None
     corpus = corpora.load(
         options.corpus, options.seed, options.download, options.text
     ).part(test=TEST)
@@ -947,13 +984,13 @@ def main(argv=None):
         corpus = corpus.part(**QUICK_PART)
     shared = devices.find(options)
     if options.carry and not shared.carries:
-        raise Mistake(
+        raise UsageError(
             "--distribute: on TensorFlow it goes with --no-carry, since each device would "
             "have to carry the state of its own rows; KERAS_BACKEND=jax can"
         )
     settings = Settings.of(options)
     with shared:
-        run = workshop.Run.of(
+        run = runs.Run.of(
             options,
             shared,
             aside=("write", "condition", "judge"),
@@ -971,7 +1008,7 @@ def main(argv=None):
         metrics["kinds_recognised"] = recognised(generator, corpus)
     tell_samples(generator, corpus, options)
     if options.judge:
-        metrics["judged_right"] = judge(generator, corpus, options)
+        metrics["judged_right"] = judge(generator, corpus, opinion, options)
     if corpus.name == "folk_tunes":
         metrics["tunes"] = play(generator, corpus, options)
     found = find_units(generator, corpus)
@@ -982,19 +1019,20 @@ def main(argv=None):
         "units": {
             name: {"unit": u, "correlation": fit} for name, (u, fit) in found.items()
         },
-        "seconds_per_epoch": workshop.seconds_per_epoch(history),
+        "seconds_per_epoch": runs.seconds_per_epoch(history),
     }
     folder = options.output
     draw_curve(progress, bits, settings, folder / "learning_curve.png")
     draw_units(generator, corpus, found, folder / "units.png")
-    with workshop.replacing(folder / "model.keras") as new:
+    with files.replacing(folder / "model.keras") as new:
         generator.save(new)
     if keras.backend.backend() == "tensorflow":
-        generator.export(folder / "saved_model")
+        with files.replacing(folder / "saved_model") as new:
+            generator.export(new)
     else:
-        workshop.no_saved_model(folder)
-    workshop.write_csv(folder / "history.csv", history)
-    workshop.write_csv(folder / "progress.csv", progress)
+        models.no_saved_model(folder)
+    files.write_csv(folder / "history.csv", history)
+    files.write_csv(folder / "progress.csv", progress)
     run.record(metrics)
     run.finish()
     print(f"\nThe model, its figures and the pictures are in {folder}")
@@ -1013,7 +1051,7 @@ def tell_corpus(corpus):
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)
 
 # %% [markdown]
 # ## What it learned, and what not

@@ -28,8 +28,8 @@
 #
 # The script downloads nothing. Its defaults take a minute or two on two CPU cores:
 #
-#     python tutorials/named_entities.py
-#     python tutorials/named_entities.py --predict "Ada Byron met Babbage in Turin."
+#     python tutorials/09_named_entities.py
+#     python tutorials/09_named_entities.py --predict "Ada Byron met Babbage in Turin."
 
 # %%
 import collections
@@ -39,14 +39,16 @@ import json
 import re
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
-from workshop import Mistake
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import command_line, data_sets, errors, files, models, plots, runs
+from workshop import sentences as composed
+from workshop.batches import ByLength
+from workshop.errors import UsageError
 
 # isort: split
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import sentences as composed
 import seqeval.metrics
 import tensorflow_datasets as tfds
 from keras import layers, ops
@@ -64,7 +66,7 @@ QUICK = {"units": 16, "epochs": 2}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings(workshop.Settings):
+class Settings(command_line.Settings):
     """What decides the network, beside what it learns from."""
 
     cell: str
@@ -87,22 +89,22 @@ class Settings(workshop.Settings):
 
 def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Finds the names in a text, and of what they are.",
         Path("output/named_entities"),
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--conll",
         type=Path,
         nargs=3,
         metavar=("TRAIN", "VALID", "TEST"),
         help="your own corpus instead: three files in the column format of CoNLL",
     )
-    parser.add_argument(
+    source.add_argument(
         "--dataset",
         choices=["composed", "conll2003"],
-        default="composed",
-        help="the sentences: composed here, or of TensorFlow Datasets",
+        help="the sentences: composed here, as without it, or of TensorFlow Datasets",
     )
     parser.add_argument(
         "--download",
@@ -119,10 +121,10 @@ def read_options(argv):
         "--predict", metavar="TEXT", help="only ask the network trained in DIR"
     )
     options = parser.parse(argv, QUICK)
+    if options.conll is None and options.dataset is None:
+        options.dataset = "composed"
     if options.predict is not None and not options.predict.strip():
-        raise Mistake("--predict: the text is empty")
-    if options.conll and options.dataset != "composed":
-        raise Mistake("--conll and --dataset: there can be one corpus only")
+        raise UsageError("--predict: the text is empty")
     return options
 
 
@@ -189,12 +191,12 @@ def read_corpus(paths):
         known = first_lines if known is None else known
         for name, line in first_lines.items():
             if name not in known:
-                raise Mistake(
+                raise UsageError(
                     f"{path}, line {line}: the class {name} does not occur in {paths[0]}"
                 )
         corpora.append(found)
     if not known:
-        raise Mistake(f"{paths[0]}: all tags are O, so there is nothing to learn")
+        raise UsageError(f"{paths[0]}: all tags are O, so there is nothing to learn")
     return corpora
 
 
@@ -202,7 +204,7 @@ def read_conll(path):
     """The sentences of a file, and the first line of each class."""
     sentences, first_lines, columns = [], {}, None
     words, tags = [], []
-    with workshop.reading(path, "text file") as file:
+    with files.reading(path, "text file") as file:
         for number, line in enumerate(file, start=1):
             where, fields = f"{path}, line {number}", line.split()
             if not fields or fields[0] == "-DOCSTART-":
@@ -211,14 +213,14 @@ def read_conll(path):
                 words, tags = [], []
                 continue
             if len(fields) < 2:
-                raise Mistake(f"{where}: {fields[0]!r} has no tag")
+                raise UsageError(f"{where}: {fields[0]!r} has no tag")
             if columns not in (None, len(fields)):
-                raise Mistake(
+                raise UsageError(
                     f"{where}: {len(fields)} columns, but {columns} in the lines before"
                 )
             columns = len(fields)
             if not re.fullmatch(r"O|[BI]-\S+", fields[-1]):
-                raise Mistake(
+                raise UsageError(
                     f"{where}: the tag is {fields[-1]!r}, not O, B-CLASS or I-CLASS"
                 )
             if fields[-1] != "O":
@@ -228,7 +230,7 @@ def read_conll(path):
     if words:
         sentences.append((words, to_iob2(tags)))
     if not sentences:
-        raise Mistake(f"{path}: there is no sentence in it")
+        raise UsageError(f"{path}: there is no sentence in it")
     return sentences, first_lines
 
 
@@ -243,7 +245,7 @@ def to_iob2(tags):
 def read_tfds(name, download):
     """The sentences of a data set of TensorFlow Datasets: three lists."""
     builder = tfds.builder(name)
-    workshop.prepare(builder, name, download)
+    data_sets.prepare(builder, name, download)
     names = builder.info.features["ner"].feature.names
     return [
         [
@@ -308,7 +310,7 @@ class Lists:
 
 
 # %%
-class Batches(workshop.ByLength):
+class Batches(ByLength):
     """Batches of sentences that are about equally long: ((words, letters), tags)."""
 
     def __init__(self, sentences, lists, settings, training=False, extra=0):
@@ -334,7 +336,7 @@ class Batches(workshop.ByLength):
             pad([rows[i] for i in heap], self.extra)
             for rows in (self.words, self.letters, self.tags)
         )
-        if len(self) > 1 and heap is self.heaps[1]:
+        if len(self) > 1 and heap is self.batches[1]:
             # So that Keras takes the number of letters for one that varies: the layer
             # over them would be compiled anew for each number of words.
             letters = np.pad(letters, ((0, 0), (0, 0), (0, 1)))
@@ -415,7 +417,7 @@ def build(settings, lists, steps):
         2 + len(lists.words), settings.vector, mask_zero=True, name="vectors"
     )(words)  # (batch, T, vector)
     if settings.letters:
-        spelling = workshop.TimeDistributed(read_letters(settings, lists))(letters)
+        spelling = models.TimeDistributed(read_letters(settings, lists))(letters)
         spelling = layers.Masking()(spelling)  # (batch, T, 2 letter_units)
         vectors = layers.Concatenate()([vectors, spelling])
     vectors = layers.Dropout(settings.dropout)(vectors)
@@ -472,7 +474,7 @@ def fit(run, settings, lists, train, validation):
 
     validation = Batches(validation, lists, settings)
     (words, letters), _ = batches[0]
-    workshop.tell_shapes(new(), [words[:2], letters[:2]])
+    models.tell_shapes(new(), [words[:2], letters[:2]])
     print(flush=True)
     return run.train("tagger", new, batches, validation, settings.epochs)
 
@@ -656,7 +658,7 @@ p.right {{ margin-left: 3em; color: #444444 }}
 {chr(10).join(body)}
 </html>
 """
-    with workshop.replacing(path) as new:
+    with files.replacing(path) as new:
         new.write_text(page, "utf-8")
 
 
@@ -711,7 +713,7 @@ def draw_lines(lines, colours, width=15.0):
 # %%
 def save_tagger(folder, network, lists, settings):
     """Writes what `--predict` needs: the network, its lists, the length of words."""
-    with workshop.replacing(folder / "tagger") as new:
+    with files.replacing(folder / "tagger") as new:
         new.mkdir()
         network.save(new / "model.keras")
         kept = {
@@ -720,25 +722,26 @@ def save_tagger(folder, network, lists, settings):
             "tags": lists.tags,
             "settings": dataclasses.asdict(settings),
         }
-        workshop.write_json(new / "lists.json", kept)
+        files.write_json(new / "lists.json", kept)
 
 
 def load_tagger(folder):
     """What `save_tagger` wrote: the network, its lists, its settings."""
+    network = models.trained(folder / "tagger", "--predict")
+    path = folder / "tagger" / "lists.json"
+    kept = files.read_json(path)
     try:
-        kept = json.loads((folder / "tagger" / "lists.json").read_text("utf-8"))
-        network = keras.saving.load_model(folder / "tagger" / "model.keras")
-    except (OSError, ValueError) as error:
-        raise Mistake(f"there is no trained network in {folder}: {error}") from error
-    lists = Lists(kept["words"], kept["letters"], kept["tags"])
-    return network, lists, Settings(**kept["settings"])
+        lists = Lists(kept["words"], kept["letters"], kept["tags"])
+        return network, lists, Settings(**kept["settings"])
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"--predict: {path} is damaged: {error}") from error
 
 
 def predict(folder, text):
     """Prints the names in a text."""
     words = composed.split_words(text)
     if not words:
-        raise Mistake("--predict: there is no word in the text")
+        raise UsageError("--predict: there is no word in the text")
     (tags,) = tag(*load_tagger(folder), [words])
     parts = spans(words, tags)
     print(
@@ -752,13 +755,13 @@ def predict(folder, text):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
     if options.predict is not None:
         return predict(options.output, options.predict)
     train, validation, tests = load_sentences(options)
-    run = workshop.Run.of(options, sentences=json.dumps(train).encode())
+    run = runs.Run.of(options, sentences=json.dumps(train).encode())
     settings = Settings.of(options)
     lists = Lists.of(train, settings.fewest)
     print(
@@ -791,24 +794,24 @@ def main(argv=None):
     lines, colours = choose_lines(tests, found, free), colours_of(lists)
     folder = options.output
     write_html(folder / "tagged.html", lines, colours)
-    workshop.save_figure(draw_lines(lines, colours), folder / "tagged.png")
+    plots.save_figure(draw_lines(lines, colours), folder / "tagged.png")
     labels = {
         "loss": "loss (cross-entropy per word, nats)",
         "word_accuracy": "accuracy (share of words tagged right)",
     }
-    curves, _ = workshop.draw_curves(
+    curves, _ = plots.draw_curves(
         {settings.cell: history}, labels, training="training, words hidden"
     )
-    workshop.save_figure(curves, folder / "learning_curves.png")
+    plots.save_figure(curves, folder / "learning_curves.png")
     save_tagger(folder, network, lists, settings)
-    workshop.write_csv(folder / "history.csv", history)
+    files.write_csv(folder / "history.csv", history)
     run.record(
         {
             "test_f1": {name: rows["all"]["f1"] for name, rows in scores.items()},
             "scores": scores,
             "baselines": {"dictionary": baselines},
-            "best_epoch": workshop.best_epoch(history),
-            "seconds_per_epoch": workshop.seconds_per_epoch(history),
+            "best_epoch": runs.best_epoch(history),
+            "seconds_per_epoch": runs.seconds_per_epoch(history),
         }
     )
     run.finish()
@@ -816,7 +819,7 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)
 
 # %% [markdown]
 # ## What the letters and the context bring

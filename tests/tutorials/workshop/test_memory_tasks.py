@@ -2,10 +2,10 @@
 
 import sys
 
-import memory_tasks
 import numpy as np
 import pytest
-import workshop
+from workshop import memory_tasks
+from workshop.errors import UsageError
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_digits(by, shape, random):
 
 def test_digits_without_scikit_learn(random, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(workshop.Mistake, match="scikit-learn"):
+    with pytest.raises(UsageError, match="scikit-learn"):
         memory_tasks.digits("row", random)
 
 

@@ -64,7 +64,7 @@ def write(day, language, pattern):
 
 
 def cut(random):
-    """All days from 1900 to 2099, shuffled, in three heaps that share no day."""
+    """All days from 1900 to 2099, shuffled, in three parts that share no day."""
     days = random.permutation(np.arange(FIRST.toordinal(), LAST.toordinal() + 1))
     return np.split(days, [-10_000, -5_000])  # to train on, to validate, to test
 

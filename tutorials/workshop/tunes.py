@@ -8,7 +8,8 @@ them wrong.
 import re
 
 import numpy as np
-import workshop
+
+from workshop import files
 
 
 def bars(abc):
@@ -61,11 +62,11 @@ def save_best(tunes, path, title):
             tune = music21.converter.parse(abc, format="abc")
             if not tune.recurse().notes:
                 continue
-            with workshop.replacing(path.with_suffix(".mid")) as new:
+            with files.replacing(path.with_suffix(".mid")) as new:
                 tune.write("midi", new)
         except Exception:  # what cannot be played is not the best: the next one
             continue
-        with workshop.replacing(path) as new:
+        with files.replacing(path) as new:
             new.write_text(abc, "utf-8")
         return abc
     return None

@@ -5,7 +5,7 @@ import pytest
 from tests.tutorials import scripts  # noqa: F401
 
 # isort: split
-import tunes
+from workshop import tunes
 
 
 def test_bars_are_counted():

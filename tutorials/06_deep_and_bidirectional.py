@@ -21,7 +21,7 @@
 # what they say, and then try each combination on three tasks: one that needs the future,
 # one with slow and fast structure, and handwritten digits.
 #
-#     python tutorials/deep_and_bidirectional.py
+#     python tutorials/06_deep_and_bidirectional.py
 
 # %%
 import dataclasses
@@ -29,12 +29,12 @@ import statistics
 import time
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import command_line, errors, files, memory_tasks, plots, runs
 
 # isort: split
 import keras
 import matplotlib.pyplot as plt
-import memory_tasks
 import numpy as np
 from keras import layers
 
@@ -51,7 +51,7 @@ QUICK = {"depth": 1, "units": 4, "epochs": 2}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings(workshop.Settings):
+class Settings(command_line.Settings):
     """What decides the results."""
 
     cell: str
@@ -70,7 +70,7 @@ class Settings(workshop.Settings):
 
 def read_options(argv):
     """The options of the command line."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Deep and bidirectional networks, and what they are worth.",
         Path("output/deep_and_bidirectional"),
     )
@@ -361,14 +361,14 @@ def draw_ablation(results, settings, path):
         below.set_xticks(depths)
         below.set_xlabel("depth")
         if task == "future":
-            above.axhline(CEILING, color=workshop.GREY, linestyle=":", linewidth=1.5)
+            above.axhline(CEILING, color=plots.GREY, linestyle=":", linewidth=1.5)
             above.text(
-                1, CEILING, "ceiling of one direction", color=workshop.GREY, va="bottom"
+                1, CEILING, "ceiling of one direction", color=plots.GREY, va="bottom"
             )
     axes[0, 0].set_ylabel("accuracy of the labels")
     axes[1, 0].set_ylabel("milliseconds per batch")
     axes[0, 0].legend(loc="lower right")
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 def draw_learning(results, path):
@@ -395,7 +395,7 @@ def draw_learning(results, path):
     right.set_xlabel("time step t")
     right.set_ylabel("norm of dL/dh_t")
     right.legend()
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -403,17 +403,17 @@ def draw_learning(results, path):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     """Builds, trains, tells and draws. Returns the exit code."""
     options = read_options(argv)
-    workshop.need_tensorflow("This tutorial")
+    errors.need_tensorflow("This tutorial")
     settings = Settings.of(options)
     if "digits" in settings.tasks:  # is scikit-learn there?
         memory_tasks.digits("row", np.random.default_rng(0))
-    workshop.make_writable(options.output)
+    files.make_writable(options.output)
     chosen = {**dataclasses.asdict(settings), "tasks": list(settings.tasks)}
-    run = workshop.Run(options.output, chosen, options.resume)
+    run = runs.Run(options.output, chosen, options.resume, options.discard)
 
     differences = stacks_compared(settings)
     moves = reach_of_the_last_step(settings)
@@ -471,4 +471,4 @@ def main(argv=None):
 
 # %%
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)

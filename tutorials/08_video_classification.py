@@ -31,13 +31,14 @@
 #
 # The script downloads nothing. It takes two minutes or so on two CPU cores:
 #
-#     python tutorials/video_classification.py
+#     python tutorials/08_video_classification.py
 
 # %%
 import re
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import command_line, errors, files, models, plots, runs
 
 # isort: split
 import keras
@@ -59,7 +60,7 @@ QUICK = {"units": 16, "epochs": 2}
 
 def read_options(argv):
     """The options of the command line."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Tells in which direction a digit moves, and which digit it is.",
         Path("output/video_classification"),
     )
@@ -210,7 +211,7 @@ SEES = {"one frame": 1, "all frames, no order": FRAMES, "recurrent": FRAMES}
 def build(name, options, steps):
     """One of the three networks, compiled for a training of so many steps."""
     film = keras.Input((None, SIDE, SIDE, 1), name="film")
-    seen = workshop.TimeDistributed(build_sight())(film)  # (batch, T, 64)
+    seen = models.TimeDistributed(build_sight())(film)  # (batch, T, 64)
     if name == "recurrent":
         kept = CELLS[options.cell](options.units)(seen)  # (batch, units)
     else:
@@ -379,7 +380,7 @@ def draw_by_frames(courses, accuracy):
             right = [row[question] for row in courses[name]]
             axes.plot(frames, right, look, label=name)
         axes.plot(1, accuracy["one frame"][question], "D", ms=10, label="one frame")
-        axes.axhline(chance, color=workshop.GREY, linestyle=":", label="chance")
+        axes.axhline(chance, color=plots.GREY, linestyle=":", label="chance")
         axes.axvspan(FRAMES + 0.5, LONGEST + 0.5, color="#EEEEEE", zorder=0)
         axes.text(FRAMES + 0.6, 0.62, "longer than\nin training", size=12)
         axes.set(xlabel="frames of the film", ylim=(0, 1.03), xlim=(0.5, LONGEST + 0.5))
@@ -427,7 +428,7 @@ def draw_answers(networks, images, labels, random):
                 0.95 - 0.36 * place,
                 f"{name}:\n  {digit.argmax()} ({digit.max():.0%}) goes "
                 f"{names[direction.argmax()]} ({direction.max():.0%})",
-                color=workshop.BLUE if right else workshop.ORANGE,
+                color=plots.BLUE if right else plots.ORANGE,
                 va="top",
                 transform=axes.transAxes,
             )
@@ -446,7 +447,7 @@ def write_gif(path, images, random, side=4, scale=6):
     frames = np.concatenate(np.concatenate(films, axis=2), axis=2)  # (T, y, x)
     frames = (255 * frames).astype("uint8").repeat(scale, 1).repeat(scale, 2)
     first, *rest = [Image.fromarray(frame) for frame in frames]
-    with workshop.replacing(path) as new:
+    with files.replacing(path) as new:
         first.save(new, save_all=True, append_images=rest, duration=120, loop=0)
 
 
@@ -455,17 +456,17 @@ def write_gif(path, images, random, side=4, scale=6):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
-    run = workshop.Run.of(options)
+    run = runs.Run.of(options)
     heaps = load_heaps(options.seed, options.quick)
     sizes = [len(labels) for _, labels in heaps]
     print("{} digits to train on, {} to choose the epoch, {} to test.".format(*sizes))
 
     networks, histories = {}, {}
     shown = build("recurrent", options, 1)
-    workshop.tell_shapes(shown, np.zeros((2, FRAMES, SIDE, SIDE, 1), "float32"))
+    models.tell_shapes(shown, np.zeros((2, FRAMES, SIDE, SIDE, 1), "float32"))
     for name in SEES:
         print(f"\n{name.capitalize()}", flush=True)
         networks[name], histories[name] = train(run, name, options, heaps)
@@ -481,13 +482,13 @@ def main(argv=None):
 
     folder, network = options.output, networks["recurrent"]
     figure = draw_by_frames(courses, accuracy)
-    workshop.save_figure(figure, folder / "accuracy_by_frames.png")
+    plots.save_figure(figure, folder / "accuracy_by_frames.png")
     figure = draw_answers(networks, images, labels, random)
-    workshop.save_figure(figure, folder / "films.png")
+    plots.save_figure(figure, folder / "films.png")
     write_gif(folder / "films.gif", images, random)
-    with workshop.replacing(folder / "model.keras") as new:
+    with files.replacing(folder / "model.keras") as new:
         network.save(new)
-    workshop.write_csv(folder / "history.csv", histories["recurrent"])
+    files.write_csv(folder / "history.csv", histories["recurrent"])
     run.record(
         {
             "test_accuracy": accuracy["recurrent"],
@@ -499,8 +500,7 @@ def main(argv=None):
             "direction_in_other_orders": ways,
             "accuracy_by_frames": courses,
             "seconds_per_epoch": {
-                name: workshop.seconds_per_epoch(rows)
-                for name, rows in histories.items()
+                name: runs.seconds_per_epoch(rows) for name, rows in histories.items()
             },
         }
     )
@@ -509,7 +509,7 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)
 
 # %% [markdown]
 # ## Memory is what was missing, not sight

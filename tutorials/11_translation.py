@@ -29,9 +29,9 @@
 #
 # The script downloads nothing. Its defaults take some minutes on two CPU cores:
 #
-#     python tutorials/translation.py
-#     python tutorials/translation.py --predict "den 12 september 2018"
-#     python tutorials/translation.py --pairs deu.txt     # sentences, tab-separated
+#     python tutorials/11_translation.py
+#     python tutorials/11_translation.py --predict "den 12 september 2018"
+#     python tutorials/11_translation.py --pairs deu.txt     # sentences, tab-separated
 
 # %%
 import collections
@@ -40,11 +40,20 @@ import textwrap
 import time
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
-from workshop import Mistake
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import (
+    command_line,
+    data_sets,
+    dates,
+    errors,
+    files,
+    models,
+    plots,
+    runs,
+)
+from workshop.errors import UsageError
 
 # isort: split
-import dates
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -70,7 +79,7 @@ FEWEST = 30  # pairs that one can learn anything from
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings(workshop.Settings):
+class Settings(command_line.Settings):
     """What decides the networks, beside what they learn from."""
 
     cell: str
@@ -85,17 +94,18 @@ class Settings(workshop.Settings):
 
 def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Translates dates of a dozen languages, or your own pairs of texts.",
         Path("output/translation"),
     )
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--pairs",
         type=Path,
         metavar="FILE",
         help="your own pairs: source, tab, target; further columns do not matter",
     )
-    parser.add_argument(
+    source.add_argument(
         "--dataset",
         metavar="NAME",
         help="a translation set of TensorFlow Datasets: ted_hrlr_translate/pt_to_en",
@@ -124,11 +134,11 @@ def read_options(argv):
     )
     options = parser.parse(argv, QUICK)
     if options.predict is not None and not options.predict.strip():
-        raise Mistake("--predict: the text is empty")
-    if options.pairs and options.dataset:
-        raise Mistake("--pairs and --dataset exclude each other")
+        raise UsageError("--predict: the text is empty")
     if options.bidirectional and options.units % 2:
-        raise Mistake("--units must be even with --bidirectional: half for each side")
+        raise UsageError(
+            "--units must be even with --bidirectional: half for each side"
+        )
     return options
 
 
@@ -204,16 +214,16 @@ def columns(pairs):
 def read_pairs(path):
     """The pairs of a file: a list of (source, target)."""
     pairs = []
-    with workshop.reading(path) as file:
+    with files.reading(path) as file:
         for number, line in enumerate(file, 1):
             parts = [part.strip() for part in line.rstrip("\n").split("\t")]
             if len(parts) < 2:
-                raise Mistake(
+                raise UsageError(
                     f"{path}, line {number}: no tab between source and target"
                 )
             for part, what in zip(parts, ("source", "target")):
                 if not part:
-                    raise Mistake(f"{path}, line {number}: the {what} is empty")
+                    raise UsageError(f"{path}, line {number}: the {what} is empty")
             pairs.append((parts[0], parts[1]))
     return pairs
 
@@ -243,7 +253,7 @@ def short_enough(pairs, options, where):
     kept = [pair for pair in pairs if max(map(len, pair)) <= options.longest]
     different = len({source for source, _ in kept})
     if different < FEWEST:
-        raise Mistake(
+        raise UsageError(
             f"{where}: {different} different sources in pairs of at most "
             f"{options.longest} characters (--longest); at least {FEWEST} are needed"
         )
@@ -262,14 +272,14 @@ def read_tfds(options):
         builder = tfds.builder(name)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise Mistake(f"--dataset {name}: {reason}") from error
+        raise UsageError(f"--dataset {name}: {reason}") from error
     if not isinstance(builder.info.features, tfds.features.Translation):
-        raise Mistake(f"--dataset {name} is no translation set")
-    workshop.prepare(builder, name, options.download)
+        raise UsageError(f"--dataset {name} is no translation set")
+    data_sets.prepare(builder, name, options.download)
     heaps = {}
     for split in ("train", "validation", "test"):
         if split not in builder.info.splits:
-            raise Mistake(f"--dataset {name} has no split {split!r}")
+            raise UsageError(f"--dataset {name} has no split {split!r}")
         most = options.most if split == "train" else 2_000
         pairs = builder.as_dataset(
             split=split, as_supervised=True, shuffle_files=False
@@ -364,9 +374,7 @@ def build_network(settings, corpus, attention, steps):
         unknown=UNKNOWN,
     )
     network.compile(
-        keras.optimizers.Adam(
-            workshop.rise_and_fall(settings.rate, steps), clipnorm=1.0
-        ),
+        keras.optimizers.Adam(models.rise_and_fall(settings.rate, steps), clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
         metrics=[ExactMatch()],
     )
@@ -592,7 +600,7 @@ def draw_alignments(network, sources, path):
         ax.set_ylabel("character that\nis written (t)")
         ax.set_title(f"{source}  \u2192  {text}")
         figure.colorbar(image, ax=ax, label="weight a_ts", pad=0.01)
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -635,9 +643,7 @@ def draw_gradients(curves, path):
     """A picture of the gradients on their way back through the source."""
     figure, both = plt.subplots(1, 2, figsize=(13, 5), sharey=True)
     for axes, (when, lines) in zip(both, curves.items()):
-        for (name, values), colour in zip(
-            lines.items(), (workshop.BLUE, workshop.ORANGE)
-        ):
+        for (name, values), colour in zip(lines.items(), (plots.BLUE, plots.ORANGE)):
             axes.semilogy(
                 np.arange(len(values)), values, ".-", color=colour, label=name
             )
@@ -646,7 +652,7 @@ def draw_gradients(curves, path):
         axes.set_title(when)
     both[0].set_ylabel("norm of dL/dh_s (nats)")
     both[0].legend()
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -681,7 +687,7 @@ def draw_languages(shares, path):
     figure, axes = plt.subplots(figsize=(13, 5.5))
     width = 0.8 / len(shares)
     for i, ((network, share), colour) in enumerate(
-        zip(shares.items(), (workshop.BLUE, workshop.ORANGE))
+        zip(shares.items(), (plots.BLUE, plots.ORANGE))
     ):
         place = at + (i - (len(shares) - 1) / 2) * width
         heights = [share[name] for name in names]
@@ -692,7 +698,7 @@ def draw_languages(shares, path):
     axes.set_ylim(0, 1)
     axes.set_ylabel("exact match (share of dates)")
     figure.legend(loc="outside upper center", ncols=2)
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -708,15 +714,15 @@ def draw_languages(shares, path):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
-    workshop.need_tensorflow("a model that is served strings")
+    errors.need_tensorflow("a model that is served strings")
     if options.predict is not None:
         return predict(options)
     corpus = load(options)
     texts = "\0".join(text for column in corpus.train for text in column)
-    run = workshop.Run.of(options, pairs=texts.encode())
+    run = runs.Run.of(options, pairs=texts.encode())
     settings = Settings.of(options)
     tell_corpus(corpus)
 
@@ -769,8 +775,8 @@ def tell_price(networks, histories):
         rows = histories[name]
         price[name] = {
             "weights": network.count_params(),
-            "seconds_per_epoch": workshop.seconds_per_epoch(rows),
-            "best_epoch": workshop.best_epoch(rows),
+            "seconds_per_epoch": runs.seconds_per_epoch(rows),
+            "best_epoch": runs.best_epoch(rows),
         }
         weights, seconds, best = price[name].values()
         print(f"  {name:22}{weights:10,}{seconds:20.2f}{best:13}")
@@ -783,10 +789,10 @@ def draw(folder, corpus, networks, histories, kinds, settings, metrics):
         "loss": "loss (cross-entropy, nats per character)",
         "exact_match": "exact match (share of texts)",
     }
-    figure, (losses, matches) = workshop.draw_curves(histories, labels)
+    figure, (losses, matches) = plots.draw_curves(histories, labels)
     losses.set_yscale("log")
     matches.set_ylim(0, 1)
-    workshop.save_figure(figure, folder / "learning_curves.png")
+    plots.save_figure(figure, folder / "learning_curves.png")
     *_, (kept, network) = networks.items()
     if kinds[kept] is not None:
         shown = [sources[0] for sources, _ in corpus.tests.values()]
@@ -816,14 +822,15 @@ def draw(folder, corpus, networks, histories, kinds, settings, metrics):
 def write(options, corpus, network, histories, translations):
     """Writes the model, for Keras and for TensorFlow, and its translations."""
     folder = options.output
-    with workshop.replacing(folder / "model.keras") as new:
+    with files.replacing(folder / "model.keras") as new:
         network.save(new)
-    network.export(folder / "saved_model", beam_width=options.beam_width)
-    workshop.write_csv(
+    with files.replacing(folder / "saved_model") as new:
+        network.export(new, beam_width=options.beam_width)
+    files.write_csv(
         folder / "history.csv",
         [{"network": name, **row} for name, rows in histories.items() for row in rows],
     )
-    workshop.write_csv(
+    files.write_csv(
         folder / "translations.csv",
         [
             {
@@ -842,7 +849,9 @@ def write(options, corpus, network, histories, translations):
 
 def predict(options):
     """Prints what the network trained in the folder makes of a text."""
-    network = workshop.trained(options.output, "--predict")
+    network = models.trained(
+        options.output, "--predict", lambda network: isinstance(network, EncoderDecoder)
+    )
     text = options.predict
     strange = sorted(set(text) - set(network.source_vocabulary))
     if strange:
@@ -853,7 +862,7 @@ def predict(options):
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)
 
 # %% [markdown]
 # ## What attention adds, and what it costs

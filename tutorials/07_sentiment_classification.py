@@ -34,8 +34,8 @@
 #
 # The script downloads nothing. Its defaults take a few minutes on two CPU cores:
 #
-#     python tutorials/sentiment_classification.py
-#     python tutorials/sentiment_classification.py --predict "not bad at all"
+#     python tutorials/07_sentiment_classification.py
+#     python tutorials/07_sentiment_classification.py --predict "not bad at all"
 
 # %%
 import csv
@@ -44,11 +44,21 @@ import functools
 import textwrap
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
-from workshop import Mistake
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import (
+    command_line,
+    data_sets,
+    devices,
+    errors,
+    files,
+    models,
+    plots,
+    runs,
+)
+from workshop.batches import ByLength
+from workshop.errors import UsageError
 
 # isort: split
-import devices
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,7 +86,7 @@ QUICK = {"units": 8, "epochs": 2}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings(workshop.Settings):
+class Settings(command_line.Settings):
     """What decides the networks, beside what they learn from."""
 
     cell: str
@@ -96,18 +106,19 @@ class Settings(workshop.Settings):
 
 def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Tells good reviews from bad ones.", Path("output/sentiment_classification")
     )
-    parser.add_argument(
-        "--dataset", choices=DATASETS, default="movie_reviews", help="the reviews"
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--dataset", choices=DATASETS, help="the reviews; without it movie_reviews"
     )
     parser.add_argument(
         "--download",
         action="store_true",
         help="let imdb_reviews, which no package carries, be downloaded (80 MB)",
     )
-    parser.add_argument(
+    source.add_argument(
         "--csv",
         type=Path,
         metavar="FILE",
@@ -124,8 +135,10 @@ def read_options(argv):
     )
     devices.add_option(parser)
     options = parser.parse(argv, QUICK)
+    if options.csv is None and options.dataset is None:
+        options.dataset = "movie_reviews"
     if options.predict is not None and not options.predict.strip():
-        raise Mistake("--predict: the text is empty")
+        raise UsageError("--predict: the text is empty")
     return options
 
 
@@ -172,7 +185,7 @@ def divide(texts, labels, part, seed):
 def read_tfds(name, download):
     """The training and the test reviews of a data set of TensorFlow Datasets."""
     builder = tfds.builder(name)
-    workshop.prepare(builder, name, download or builder.name == "movie_reviews")
+    data_sets.prepare(builder, name, download or builder.name == "movie_reviews")
     reviews = []
     for split in ("train", "test"):
         texts, labels = builder.as_dataset(
@@ -196,24 +209,24 @@ def read_csv(path, seed):
     """The training and the test reviews of the user's own table."""
     texts, labels = [], []
     csv.field_size_limit(2**31 - 1)
-    with workshop.reading(path, "CSV file", newline="") as file:
+    with files.reading(path, "CSV file", newline="") as file:
         table = csv.DictReader(file)
         for column in ("text", "label"):
             if column not in (table.fieldnames or []):
-                raise Mistake(f"{path}: there is no column {column!r}")
+                raise UsageError(f"{path}: there is no column {column!r}")
         for row in table:
             where = f"{path}, line {table.line_num}"
             text, label = row["text"] or "", (row["label"] or "").strip()
             if not text.strip():
-                raise Mistake(f"{where}: the text is empty")
+                raise UsageError(f"{where}: the text is empty")
             if label.lower() not in LABELS:
-                raise Mistake(f"{where}: the label is {label!r}, not 0 or 1")
+                raise UsageError(f"{where}: the label is {label!r}, not 0 or 1")
             texts.append(text)
             labels.append(LABELS[label.lower()])
     labels = np.array(labels, "float32")
     for label in (0, 1):
         if np.sum(labels == label) < FEWEST:
-            raise Mistake(
+            raise UsageError(
                 f"{path}: {np.sum(labels == label)} reviews have the label {label}; "
                 f"at least {FEWEST} are needed"
             )
@@ -277,7 +290,7 @@ def read(reader, texts):
 STEPS = {"jax": 64}  # JAX compiles anew for each length: so there are but a few
 
 
-class Batches(workshop.ByLength):
+class Batches(ByLength):
     """Batches of the words and labels of reviews that are about equally long."""
 
     def __init__(self, words, labels, batch_size, seed=None, shared=None):
@@ -285,7 +298,7 @@ class Batches(workshop.ByLength):
         lengths = np.maximum(np.count_nonzero(words, axis=1), 1)
         super().__init__(lengths, batch_size, seed, blur=20)
         self.words, self.labels = words, labels
-        self.shared = shared or workshop.Alone()
+        self.shared = shared or devices.Alone()
 
     def take(self, heap, random):
         steps = STEPS.get(keras.backend.backend(), 1)
@@ -341,7 +354,7 @@ def compiled(network, rate, epsilon, steps):
     """The network, ready to train: the learning rate rises shortly, then falls to 0."""
     network.compile(
         keras.optimizers.Adam(
-            workshop.rise_and_fall(rate, steps), epsilon=epsilon, clipnorm=1.0
+            models.rise_and_fall(rate, steps), epsilon=epsilon, clipnorm=1.0
         ),
         "binary_crossentropy",
         weighted_metrics=["accuracy"],
@@ -500,7 +513,7 @@ def opinions(model, texts, batch_size=100):
 
 def predict(folder, text):
     """Prints what the network trained in the folder thinks of a text."""
-    model = workshop.trained(folder, "--predict")
+    model = models.trained(folder, "--predict", lambda m: m.name == "sentiment")
     (positive,) = opinions(model, [text])
     print(
         f"P(positive) = {positive:.3f}: {'positive' if positive > 0.5 else 'negative'}"
@@ -600,14 +613,14 @@ def draw_opinions(reviews, model, average, path):
     both = zip(courses(model, texts), courses(average, texts))
     for axes, (text, label), (course, without) in zip(rows[:, 0], reviews, both):
         words, at = text.split(), np.arange(len(course))
-        for side, colour in ((1, workshop.BLUE), (-1, workshop.ORANGE)):
+        for side, colour in ((1, plots.BLUE), (-1, plots.ORANGE)):
             part = np.maximum(side * (course - 0.5), 0) * side
             what = "positive" if side > 0 else "negative"
             axes.bar(at, part, bottom=0.5, color=colour, label=f"recurrent: {what}")
         axes.plot(
             at, without, ".-", color="black", linewidth=1.5, label="mean of embeddings"
         )
-        axes.axhline(0.5, color=workshop.GREY, linewidth=1)
+        axes.axhline(0.5, color=plots.GREY, linewidth=1)
         names = [word if len(word) < 15 else word[:13] + "…" for word in words]
         axes.set_xticks(at, names, rotation=50, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.6, len(words) - 0.4)
@@ -616,7 +629,7 @@ def draw_opinions(reviews, model, average, path):
         axes.set_title(f"Its writer says: {'positive' if label else 'negative'}")
     handles, names = rows[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=3)
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -674,14 +687,14 @@ def draw_first_state(before, after, path):
     order = np.argsort(after)
     figure, axes = plt.subplots(figsize=(10, 5))
     unit = np.arange(1, len(order) + 1)
-    axes.bar(unit, after[order], color=workshop.BLUE, label="after training")
-    axes.plot(unit, before[order], "o", color=workshop.ORANGE, label="before (random)")
-    axes.axhline(0, color=workshop.GREY, linewidth=1)
+    axes.bar(unit, after[order], color=plots.BLUE, label="after training")
+    axes.plot(unit, before[order], "o", color=plots.ORANGE, label="before (random)")
+    axes.axhline(0, color=plots.GREY, linewidth=1)
     axes.set_xlabel("unit, sorted by its value after training")
     axes.set_ylabel("value of the unit in h_0")
     axes.set_title("The learned memory before the first word")
     axes.legend()
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -712,10 +725,10 @@ def tell_wrong(texts, labels, probabilities, count=3):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     options = read_options(argv)
-    workshop.need_tensorflow("a network that reads strings", or_jax=True)
+    errors.need_tensorflow("a network that reads strings", or_jax=True)
     if options.predict is not None:
         return predict(options.output, options.predict)
     shared = devices.find(options)
@@ -724,7 +737,7 @@ def main(argv=None):
     with shared:
         texts, labels = train_set
         content = labels.tobytes() + "\0".join(texts).encode()
-        run = workshop.Run.of(options, shared, reviews=content)
+        run = runs.Run.of(options, shared, reviews=content)
         keras.utils.set_random_seed(options.seed)
         print(
             f"{len(train_set[0]):,} reviews to train on, {len(validation[0]):,} to "
@@ -735,7 +748,7 @@ def main(argv=None):
             (read(reader, texts), labels) for texts, labels in (train_set, validation)
         ]
         sketch, two = build_network(settings, 1), reviews[0][0][:2]
-        workshop.tell_shapes(sketch, two, "Shapes, for two reviews")
+        models.tell_shapes(sketch, two, "Shapes, for two reviews")
 
         print("\nThe yardstick: the mean of embeddings", flush=True)
         average, average_history = train(
@@ -772,8 +785,8 @@ def main(argv=None):
                 "commonest label": accuracy["always the commonest"],
                 "mean of embeddings": accuracy["mean of embeddings"],
             },
-            "best_epoch": workshop.best_epoch(history),
-            "seconds_per_epoch": workshop.seconds_per_epoch(history),
+            "best_epoch": runs.best_epoch(history),
+            "seconds_per_epoch": runs.seconds_per_epoch(history),
         }
     )
     run.finish()
@@ -786,8 +799,8 @@ def draw(folder, test, model, average, network, settings, histories):
         "loss": "loss (cross-entropy, nats)",
         "accuracy": "accuracy (share of reviews)",
     }
-    figure, _ = workshop.draw_curves(histories, labels)
-    workshop.save_figure(figure, folder / "learning_curves.png")
+    figure, _ = plots.draw_curves(histories, labels)
+    plots.save_figure(figure, folder / "learning_curves.png")
     turning = choose_turning(*test, model)
     if turning:
         draw_opinions(turning, model, average, folder / "opinions.png")
@@ -800,18 +813,18 @@ def draw(folder, test, model, average, network, settings, histories):
 
 def write(folder, model, history):
     """Writes the model, for Keras and for TensorFlow, and how it learned."""
-    with workshop.replacing(folder / "model.keras") as new:
+    with files.replacing(folder / "model.keras") as new:
         model.save(new)
     if keras.backend.backend() == "tensorflow":
-        with workshop.replacing(folder / "saved_model") as new:
+        with files.replacing(folder / "saved_model") as new:
             export(model, new)
     else:
-        workshop.no_saved_model(folder)
-    workshop.write_csv(folder / "history.csv", history)
+        models.no_saved_model(folder)
+    files.write_csv(folder / "history.csv", history)
 
 
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)
 
 # %% [markdown]
 # ## What order adds, and what it costs

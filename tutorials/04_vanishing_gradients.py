@@ -3,7 +3,7 @@
 #
 # A recurrent network can carry something from the first step to the last. *Learning* to
 # carry it is another matter: the error at the last step has to find its way back to the
-# first. The chain rule hands it from step to step (`backpropagation_through_time.py` has
+# first. The chain rule hands it from step to step (`03_backpropagation_through_time.py` has
 # the numbers):
 #
 #     dL/dh_{t-1}  =  dL/dh_t @ dh_t/dh_{t-1}          + what h_{t-1} does at its own step
@@ -19,20 +19,20 @@
 # two remedies, clipping for explosions and the forget bias against vanishing, and at last
 # a task with real data.
 #
-#     python tutorials/vanishing_gradients.py          (some minutes on two cores)
-#     python tutorials/vanishing_gradients.py --quick  (does everything work?)
+#     python tutorials/04_vanishing_gradients.py          (some minutes on two cores)
+#     python tutorials/04_vanishing_gradients.py --quick  (does everything work?)
 
 # %%
 import dataclasses
 import time
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import command_line, errors, files, memory_tasks, plots, runs
 
 # isort: split
 import keras
 import matplotlib.pyplot as plt
-import memory_tasks
 import numpy as np
 from keras import layers
 
@@ -58,15 +58,13 @@ from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradi
 
 # %%
 RATES = {"Elman": 1e-3, "ReLU, identity": 3e-4, "LSTM": 1e-2, "GRU": 1e-2}
-COLOURS = dict(
-    zip(RATES, (workshop.ORANGE, workshop.GREEN, workshop.BLUE, workshop.GREY))
-)
+COLOURS = dict(zip(RATES, (plots.ORANGE, plots.GREEN, plots.BLUE, plots.GREY)))
 MARKERS = dict(zip(RATES, "osD^"))
 LINES = dict(zip(RATES, ("-", "--", "-.", (0, (1, 1)))))
 
 
 @dataclasses.dataclass(kw_only=True)
-class Settings(workshop.Settings):
+class Settings(command_line.Settings):
     """What decides the results."""
 
     lengths: list
@@ -85,7 +83,7 @@ QUICK = {"lengths": [6], "cells": ["GRU"], "units": 8, "batches": 10}
 
 def read_options(argv):
     """The options of the command line."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Up to which length does a recurrent network learn?",
         Path("output/vanishing_gradients"),
     )
@@ -110,8 +108,8 @@ def read_options(argv):
 
 def length(text):
     """The type of `--lengths`."""
-    if workshop.positive(text) < 2:
-        raise workshop.argparse.ArgumentTypeError(f"must be 2 or more, not {text}")
+    if command_line.positive(text) < 2:
+        raise command_line.argparse.ArgumentTypeError(f"must be 2 or more, not {text}")
     return int(text)
 
 
@@ -513,15 +511,15 @@ def draw_matrices(table, path):
     """What is left after k steps, by the start of W_hh."""
     figure, axes = plt.subplots(figsize=(9, 5.5))
     styles = ("o-", "s-", "D-", "^-", "v--")
-    colours = (workshop.GREY, workshop.GREEN, workshop.BLUE, workshop.ORANGE, "black")
+    colours = (plots.GREY, plots.GREEN, plots.BLUE, plots.ORANGE, "black")
     for (name, row), style, colour in zip(table.items(), styles, colours):
         axes.loglog(list(row), list(row.values()), style, label=name, color=colour)
-    axes.axhline(1, color=workshop.GREY, linewidth=1, linestyle=":")
+    axes.axhline(1, color=plots.GREY, linewidth=1, linestyle=":")
     axes.set_xlabel("steps k")
     axes.set_ylabel(r"largest singular value of d$h_t$/d$h_{t-k}$")
     axes.set_title("What is left of a change, at most, as networks start")
     axes.legend()
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 def draw_race(results, baselines, task, settings, path):
@@ -565,7 +563,7 @@ def draw_race(results, baselines, task, settings, path):
     figure.legend(
         *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5
     )
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 def draw_remedies(rows, clipping, path):
@@ -587,7 +585,7 @@ def draw_remedies(rows, clipping, path):
     right.set_xlabel("batches of gradient descent")
     right.set_ylabel("mean squared error")
     right.legend()
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -623,15 +621,16 @@ def train_all(run, settings):
     return memory_tasks.finish(jobs, run.folder)
 
 
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     """Looks, trains, tells and draws. Returns the exit code."""
     options = read_options(argv)
-    workshop.need_tensorflow("This tutorial")
+    errors.need_tensorflow("This tutorial")
     settings = Settings.of(options)
     memory_tasks.digits("row", np.random.default_rng(0))  # is scikit-learn there?
-    workshop.make_writable(options.output)
-    run = workshop.Run(options.output, dataclasses.asdict(settings), options.resume)
+    files.make_writable(options.output)
+    chosen = dataclasses.asdict(settings)
+    run = runs.Run(options.output, chosen, options.resume, options.discard)
     start = time.perf_counter()
 
     matrices = measure_matrices(settings)
@@ -704,4 +703,4 @@ def main(argv=None):
 
 # %%
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)

@@ -18,14 +18,15 @@
 # lines. Then the same comes from three other sides: from the pass that `keras_rnn` uses,
 # from automatic differentiation of Keras's own loop, and from finite differences.
 #
-#     python tutorials/backpropagation_through_time.py
-#     python tutorials/backpropagation_through_time.py --seed 7     (another page)
+#     python tutorials/03_backpropagation_through_time.py
+#     python tutorials/03_backpropagation_through_time.py --seed 7     (another page)
 
 # %%
 import functools
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
+# Before Keras: it keeps TensorFlow's own lines off the screen.
+from workshop import command_line, errors, files, machine, plots
 
 # isort: split
 import keras
@@ -43,14 +44,14 @@ STEPS, UNITS = 4, 2
 # %%
 def read_options(argv):
     """The options of the command line."""
-    parser = workshop.Options(
+    parser = command_line.Options(
         "Back-propagation through time with every number on the page.",
         Path("output/backpropagation_through_time"),
         resumes=False,
     )
     parser.add_argument(
         "--batches",
-        type=workshop.positive,
+        type=command_line.positive,
         default=500,
         help="of training for each network of the last chapter",
     )
@@ -169,7 +170,7 @@ def pair(values):
 #
 # So an error that travels k steps back is multiplied k times by W_hh^T and k times by
 # slopes that are at most 1. If these products shrink, the gradient *vanishes*; if they
-# grow, it *explodes*. That is the subject of `vanishing_gradients.py`.
+# grow, it *explodes*. That is the subject of `04_vanishing_gradients.py`.
 #
 # **The weights.** A weight that is used at each step is seen through each step, so its
 # gradient is a sum over the steps:
@@ -517,7 +518,7 @@ def draw_unfolded(x, targets, h, y, d_y, d_h, d_first, path):
     def column(values):
         return "\n".join(f"{value:+.4f}" for value in values)
 
-    blue, orange = workshop.BLUE, workshop.ORANGE
+    blue, orange = plots.BLUE, plots.ORANGE
     for t in range(STEPS + 1):
         box((t, 1), f"$h_{t}$\n{column(h[t])}", "#eaf3fa")
         gradient = d_first if t == 0 else d_h[t - 1]
@@ -560,27 +561,27 @@ def draw_unfolded(x, targets, h, y, d_y, d_h, d_first, path):
         va="top",
     )
     axes.set_title("The network unfolded over four steps")
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 def draw_truncated(table, accuracies, path):
     """What is lost if errors travel k steps only: on the page, and in training."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(14, 5.5))
     left.plot([r["reach"] for r in table], [r["cosine"] for r in table], "o-")
-    left.axhline(1, color=workshop.GREY, linewidth=1, linestyle="--")
+    left.axhline(1, color=plots.GREY, linewidth=1, linestyle="--")
     left.set_xticks(range(1, STEPS + 1))
     left.set_xlabel("steps k that errors travel back")
     left.set_ylabel("cosine to the true gradient")
     left.set_title(r"The page: direction of d$W_{hh}$")
-    right.plot(list(accuracies), list(accuracies.values()), "s-", color=workshop.ORANGE)
-    right.axhline(0.5, color=workshop.GREY, linewidth=1, linestyle="--")
-    right.text(1, 0.5, "guessing", va="bottom", color=workshop.GREY)
+    right.plot(list(accuracies), list(accuracies.values()), "s-", color=plots.ORANGE)
+    right.axhline(0.5, color=plots.GREY, linewidth=1, linestyle="--")
+    right.text(1, 0.5, "guessing", va="bottom", color=plots.GREY)
     right.set_xticks(list(accuracies))
     right.set_ylim(0.4, 1.03)
     right.set_xlabel("steps k that errors travel back")
     right.set_ylabel("share of signs told right")
     right.set_title(f"The task: recall the first of {LENGTH} numbers")
-    workshop.save_figure(figure, path)
+    plots.save_figure(figure, path)
 
 
 # %% [markdown]
@@ -588,12 +589,12 @@ def draw_truncated(table, accuracies, path):
 
 
 # %%
-@workshop.tells_mistakes
+@errors.reported
 def main(argv=None):
     """Works the page out, prints it, draws it. Returns the exit code."""
     options = read_options(argv)
-    workshop.need_tensorflow("This tutorial")
-    workshop.make_writable(options.output)
+    errors.need_tensorflow("This tutorial")
+    files.make_writable(options.output)
 
     w, x, targets = draw_numbers(options.seed)
     print("The weights")
@@ -623,10 +624,10 @@ def main(argv=None):
     d_first = gradients["initial_state"]
     draw_unfolded(x, targets, h, y, d_y, d_h, d_first, output / "unfolded.png")
     draw_truncated(table, accuracies, output / "truncated.png")
-    with workshop.replacing(output / "truncated.npz") as new, new.open("wb") as file:
+    with files.replacing(output / "truncated.npz") as new, new.open("wb") as file:
         np.savez(file, **trained)
     as_lists = functools.partial(keras.tree.map_structure, np.ndarray.tolist)
-    workshop.write_json(
+    files.write_json(
         output / "metrics.json",
         {
             "options": {"seed": options.seed, "batches": options.batches},
@@ -637,7 +638,7 @@ def main(argv=None):
             "initial_state_step": dict(zip(("before", "after", "first_order"), step)),
             "truncated": table,
             "accuracy_by_reach": accuracies,
-            "versions": workshop.versions(),
+            "versions": machine.versions(),
         },
     )
     print(f"\nThe pictures and the numbers are in {output}.")
@@ -671,4 +672,4 @@ def main(argv=None):
 
 # %%
 if __name__ == "__main__":
-    workshop.start(main)
+    errors.start(main)

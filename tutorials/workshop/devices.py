@@ -27,8 +27,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import workshop  # before Keras: it keeps TensorFlow's own lines off the screen
-from workshop import Mistake
+from workshop.errors import UsageError
 
 # isort: split
 import keras
@@ -58,16 +57,16 @@ def add_option(parser):
 
 
 def find(options):
-    """What shares the work, as options and environment say, or a `Mistake`.
+    """What shares the work, as options and environment say, or a `UsageError`.
 
     Args:
         options: The options of the command line, with `distribute` and `batch_size`.
 
     Returns:
-        `workshop.Alone`, or a context of which the training is the body.
+        `Alone`, or a context of which the training is the body.
     """
     if not options.distribute:
-        return workshop.Alone()
+        return Alone()
     backend = keras.backend.backend()
     job = _job(os.environ)
     if backend == "jax":
@@ -79,17 +78,17 @@ def find(options):
             devices = OneMachine(jax.local_device_count())
     elif backend == "tensorflow":
         if job:
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {PROCESSES} is set, and several processes need "
                 "KERAS_BACKEND=jax; on TensorFlow it is for the devices of one machine"
             )
         devices = Mirrored()
     else:
-        raise Mistake(
+        raise UsageError(
             f"--distribute: not with {backend}, but with KERAS_BACKEND=jax or tensorflow"
         )
     if devices.count < 2:
-        raise Mistake(
+        raise UsageError(
             "--distribute: there is one device in this machine, and none of "
             f"{', '.join(VARIABLES)} is set to name other processes"
         )
@@ -105,44 +104,46 @@ def _job(environment):
         return None
     if missing:
         there = next(name for name in VARIABLES if given[name])
-        raise Mistake(f"--distribute: {there} is set, but not {' and '.join(missing)}")
+        raise UsageError(
+            f"--distribute: {there} is set, but not {' and '.join(missing)}"
+        )
     numbers = {}
     for name, least in ((PROCESSES, 2), (PROCESS, 0)):
         if not given[name].isdecimal() or int(given[name]) < least:
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {name} must be a whole number, {least} or more, not "
                 f"{given[name]!r}"
             )
         numbers[name] = int(given[name])
     if numbers[PROCESS] >= numbers[PROCESSES]:
-        raise Mistake(
+        raise UsageError(
             f"--distribute: {PROCESS} must be from 0 to {numbers[PROCESSES] - 1}, since "
             f"{PROCESSES} is {numbers[PROCESSES]}, not {numbers[PROCESS]}"
         )
     addresses = [address.strip() for address in given[ADDRESSES].split(",")]
     if len(addresses) not in (1, numbers[PROCESSES]):
-        raise Mistake(
+        raise UsageError(
             f"--distribute: {ADDRESSES} must have the address of the first process, or "
             f"of each of the {numbers[PROCESSES]}, not {len(addresses)} addresses"
         )
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {ADDRESSES} must be HOST:PORT, with a comma between two "
                 f"of them, not {address!r}"
             )
     return addresses[0], numbers[PROCESSES], numbers[PROCESS]
 
 
-def part(heap, count, parts=1, index=0):
+def part(indices, count, parts=1, index=0):
     """The part of a batch that one process reads, and the weight of each example.
 
     A batch that `count` devices cannot share evenly is filled up with examples of
     weight 0. The others weigh more for it: the mean over all is that of the batch.
 
     Args:
-        heap: Array of shape `(examples,)`: which examples make the batch.
+        indices: Array of shape `(examples,)`: which examples make the batch.
         count: How many devices there are.
         parts: How many processes: each has `count / parts` of the devices.
         index: Which process this is.
@@ -150,15 +151,60 @@ def part(heap, count, parts=1, index=0):
     Returns:
         Two arrays of the same length: examples, and weights.
     """
-    size = -(-len(heap) // count) * count
-    full = np.resize(heap, size)  # begins again where the batch is too short
+    size = -(-len(indices) // count) * count
+    full = np.resize(indices, size)  # begins again where the batch is too short
     weights = np.zeros(size, "float32")
-    weights[: len(heap)] = size / len(heap)
+    weights[: len(indices)] = size / len(indices)
     own = slice(index * size // parts, (index + 1) * size // parts)
     return full[own], weights[own]
 
 
-class OneMachine(workshop.Alone):
+class Alone:
+    """The one process of a run that shares its work with no other.
+
+    With `--distribute` one of the classes below stands in its place.
+    """
+
+    first = True  # of the processes: the one that writes and prints
+    carries = True  # from batch to batch the state of each row
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def agree(self, options):
+        """Raises a `UsageError` unless all processes run with the same options."""
+
+    def share(self, indices):
+        """The examples of a batch that this process reads, and a tuple of weights.
+
+        Args:
+            indices: Array of integers: which examples make the batch.
+        """
+        return indices, ()
+
+    def scope(self):
+        """The context in which networks are made and trained."""
+        return contextlib.nullcontext()
+
+    def apart(self):
+        """The context in which what is made and done is this process's own."""
+        return contextlib.nullcontext()
+
+    def from_first(self, folder):
+        """A context with a folder (or `None`) that the first process has."""
+        return contextlib.nullcontext(folder)
+
+    def local(self, network, copy=None):
+        """The network for this process by itself; a copy made before is used again."""
+        if keras.backend.backend() == "jax":
+            network.jax_state_sync()  # `fit` has the weights, not the network
+        return network
+
+
+class OneMachine(Alone):
     """The devices of one machine, on the JAX backend: `keras.distribution.DataParallel`.
 
     Args:
@@ -169,15 +215,15 @@ class OneMachine(workshop.Alone):
         self.count = count
 
     def check(self, batch_size):
-        """Raises a `Mistake` unless all devices have as much to do."""
+        """Raises a `UsageError` unless all devices have as much to do."""
         if batch_size % self.count:
-            raise Mistake(
+            raise UsageError(
                 f"--batch-size: must be a multiple of {self.count}, the number of devices "
                 f"that share a batch, not {batch_size}"
             )
 
-    def share(self, heap):
-        examples, weights = part(heap, self.count)
+    def share(self, indices):
+        examples, weights = part(indices, self.count)
         return examples, (weights,)
 
     def scope(self):
@@ -275,11 +321,11 @@ class Processes(OneMachine):
             self.check(self.batch_size)
         except RuntimeError as error:
             self._leave(2)
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: {self.name} does not reach the others at {self.address} "
                 f"within {START} seconds: {_last(error)}"
             ) from error
-        except Mistake:
+        except UsageError:
             self._leave(2)
             raise
         self.stack = contextlib.ExitStack()
@@ -297,9 +343,9 @@ class Processes(OneMachine):
             except jax.errors.JaxRuntimeError as failure:
                 kind, error = type(failure), failure
         self.stack.close()
-        self._leave(kind and (1 if kind is KeyboardInterrupt else 2))
+        self._leave(kind and (130 if kind is KeyboardInterrupt else 2))
         if kind is not None and issubclass(kind, jax.errors.JaxRuntimeError):
-            raise Mistake(
+            raise UsageError(
                 f"{self.name} has lost another one: {AGAIN} ({_last(error)})"
             ) from error
 
@@ -318,8 +364,8 @@ class Processes(OneMachine):
         self.witness.communicate(b"done")
         os._exit(code)
 
-    def share(self, heap):
-        examples, weights = part(heap, self.count, self.processes, self.process)
+    def share(self, indices):
+        examples, weights = part(indices, self.count, self.processes, self.process)
         return examples, (weights,)
 
     def scope(self):
@@ -334,7 +380,7 @@ class Processes(OneMachine):
         all_said = multihost_utils.process_allgather(np.frombuffer(said, "uint8"))
         other = np.flatnonzero((all_said != all_said[0]).any(axis=1))
         if len(other):
-            raise Mistake(
+            raise UsageError(
                 f"--distribute: process {other[0]} has other options or other data than "
                 "process 0: all must be started alike"
             )

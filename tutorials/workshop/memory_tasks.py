@@ -5,10 +5,10 @@ NumPy arrays. `Fresh` makes batches of them, `Progress` watches a training, and 
 trains one network after the other.
 """
 
-import json
 import math
 
-import workshop  # before Keras
+from workshop import files, runs
+from workshop.errors import UsageError
 
 # isort: split
 import keras
@@ -85,12 +85,12 @@ def digits(by, random):
         1)` or `(count, 8, 8)`, in [0, 1], and labels of shape `(count,)`.
 
     Raises:
-        workshop.Mistake: scikit-learn is not installed.
+        UsageError: scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise workshop.Mistake(
+        raise UsageError(
             "the digits come with scikit-learn: pip install scikit-learn"
         ) from error
     images, labels = load_digits(return_X_y=True)
@@ -178,6 +178,7 @@ def finish(jobs, folder):
     for name, job in jobs.items():
         path = folder / f"{name}.json"
         if not path.exists():
-            workshop.write_json(path, job())
-        results.append(json.loads(path.read_text("utf-8")))
+            files.write_json(path, job())
+        with runs.telling_of_damage():
+            results.append(files.read_json(path))
     return results

@@ -1,0 +1,46 @@
+"""What the lessons share. No lesson is in it.
+
+    lesson.py           the parameters, figures and tables of a lesson
+    command_line.py     the options of a program; errors.py, what ends it; printing.py
+    files.py            files that are written whole or not at all; data_sets.py
+    runs.py             runs that can be interrupted and resumed
+    devices.py          several devices that share a batch
+    batches.py          batches of sequences that are about equally long
+    models.py           a layer, a learning rate, networks that are loaded
+    plots.py            the look of the plots; machine.py, where it was measured
+    corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
+
+Imported before Keras, it keeps TensorFlow's own lines off the screen.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Sends what native code writes to stderr to nowhere."""
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+# TensorFlow prints lines about its own start, some of which no setting turns off. Who
+# sets the variable wants to see them.
+if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with _quiet():
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            with contextlib.suppress(ImportError):
+                import tensorflow  # noqa: F401
