@@ -24,9 +24,7 @@ def one_step(levels, inputs, states):
     states = checked_states("states", states, levels, inputs.shape[0])
     for level, before in zip(levels, states):
         outputs, new = level.cell(outputs, before)
-        after.append(
-            keras.tree.flatten(new)
-        )  # a tuple, or a state alone, of some cells
+        after.append(keras.tree.flatten(new))  # some cells give a state without a list
     return outputs, after
 
 

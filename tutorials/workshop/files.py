@@ -7,8 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
+import keras_rnn.files
 from workshop.errors import CannotWrite, UsageError
 
 
@@ -61,24 +61,10 @@ def remove(path):
 
 @contextlib.contextmanager
 def replacing(path):
-    """A path to write a file or a folder to, which then takes the place of `path`.
-
-    Whenever the writer is killed, a reader finds the old one or the new one, each of
-    them whole. (A folder is missing for the moment between two renamings: what was there
-    is then in `.old-NAME`.) Raises `CannotWrite` if the disk is full, or the like.
-    """
-    path = Path(path)
-    new = path.with_name(f".new-{path.name}")
-    old = path.with_name(f".old-{path.name}")
+    """As `keras_rnn.files.replacing`. Raises `CannotWrite` if the disk is full, say."""
     try:
-        remove(new)
-        yield new
-        if path.is_dir() or new.is_dir():  # a folder takes the place of nothing else
-            remove(old)
-            if os.path.lexists(path):
-                path.rename(old)
-        os.replace(new, path)
-        remove(old)
+        with keras_rnn.files.replacing(path) as new:
+            yield new
     except Exception as error:
         # TensorFlow and HDF5 have errors of their own, but the words of the system.
         full = os.strerror(errno.ENOSPC)
@@ -86,9 +72,6 @@ def replacing(path):
             raise
         reason = error.strerror if isinstance(error, OSError) else full
         raise CannotWrite(f"cannot write {path}: {reason or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            remove(new)
 
 
 def write_json(path, value):

@@ -44,10 +44,14 @@ def test_the_new_takes_the_place_of_whatever_is_there(before, new, tmp_path):
     before(path)
     with files.replacing(path) as written:
         new(written)
-    assert not path.is_symlink() and path.is_dir() == (new is a_folder)
-    if before is a_link_to_a_folder:  # what it pointed to is not ours
-        assert contents(tmp_path / "elsewhere") == {"old": b"old"}
-    assert {each.name for each in tmp_path.iterdir()} <= {"result", "elsewhere"}
+    new(tmp_path / "wanted")
+    is_link = before in (a_link_to_a_folder, a_link_to_nothing)
+    assert path.is_symlink() == is_link  # what it points to is replaced
+    assert path.is_dir() == (new is a_folder)
+    if new is a_folder:
+        assert contents(path) == contents(tmp_path / "wanted")
+    names = {"result", "elsewhere", "nowhere", "wanted"}
+    assert {each.name for each in tmp_path.iterdir()} <= names
 
 
 @pytest.mark.parametrize("before", BEFORE)
