@@ -24,6 +24,8 @@ COMPILED = [
 ]
 THE_REST = [
     OVERRIDES,
+    "tests/test_weight_files.py",
+    "tests/test_rnn_contract.py",
     "tests/test_rnn.py",
     "tests/test_export.py",
     "tests/test_generation.py",
