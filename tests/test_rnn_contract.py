@@ -112,7 +112,8 @@ def test_a_last_batch_that_is_smaller(method, rows):
     model.compile("sgd", "mse")
     x, y = data(rows), np.zeros((rows, 3))
     arguments = [x] if method == "predict" else [x, y]
-    with pytest.raises(refusals(), match="divides the number of"):
+    # In a graph it is the name of an operation that says so.
+    with pytest.raises(refusals(), match="divides.the.number.of.sequences"):
         getattr(model, method)(*arguments, batch_size=3, verbose=0)
 
 
@@ -282,7 +283,9 @@ def test_no_initializer_is_the_default_of_keras():
     cell = ElmanCell(50, initial_state_initializer=None, kernel_initializer=None)
     cell.build((None, 2))
     (state,) = cell.get_initial_state(1)
-    assert 0 < np.abs(state).max() <= (6 / 100) ** 0.5  # Glorot's, of 50 and 50
+    assert (
+        0 < np.abs(np.array(state)).max() <= (6 / 100) ** 0.5
+    )  # Glorot's, of 50 and 50
     assert ElmanCell.from_config(cell.get_config()).initial_state_initializer is None
 
 

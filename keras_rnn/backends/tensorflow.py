@@ -7,6 +7,7 @@ pays, and `shards` cuts a batch into parts whose loops run side by side.
 import contextlib
 import functools
 import os
+import re
 
 import keras
 import tensorflow as tf
@@ -336,6 +337,12 @@ def with_sizes(tensor, sizes, message):
     known = (*tensor.shape[: len(sizes)], *sizes)
     if all(isinstance(size, int) for size in known):
         return tensor  # checked when it was traced
+    if all(isinstance(size, int) for size in sizes):
+        # The optimizer of graphs takes a size for given that a later operation asks for,
+        # and strikes out an assertion of it. This stays, and its name tells the rest.
+        rest = [None] * (len(tensor.shape) - len(sizes))
+        name = re.sub(r"\W+", "_", message).strip("_")
+        return tf.ensure_shape(tensor, [*sizes, *rest], name=name)
     given, wanted = tf.shape(tensor), tf.stack(sizes)
     first = given[: len(sizes)]
     # One operation, where `tf.debugging` makes a branch that no other runtime takes.
@@ -343,12 +350,8 @@ def with_sizes(tensor, sizes, message):
         condition=tf.reduce_all(first == wanted),
         data=[f"{message} Received:", first, "instead of", wanted],
     )
-    # XLA leaves out assertions: there the shape refuses by itself. One that is known is not
-    # reshaped to, since the optimizer of graphs steps over a reshape before another.
     with tf.control_dependencies([same]):
-        if all(isinstance(size, int) for size in sizes):
-            rest = [None] * (len(tensor.shape) - len(sizes))
-            return tf.ensure_shape(tensor, [*sizes, *rest])
+        # XLA leaves out assertions: there the new shape refuses by itself.
         return tf.reshape(tensor, tf.concat([wanted, given[len(sizes) :]], 0))
 
 
