@@ -223,7 +223,7 @@ print(f"share of right bits in new sums: {right_bits:.4f}")
 # %%
 h_0 = layer.cell.initial_state.numpy()
 figure, axes = plt.subplots(figsize=(12, 3.8))
-places = np.arange(units)
+places = np.arange(1, units + 1)
 axes.bar(places - 0.2, h_0_before, 0.4, label="before training")
 axes.bar(places + 0.2, h_0, 0.4, label="after training")
 axes.axhline(0, color="black", linewidth=1)

@@ -31,7 +31,7 @@ def test_as_a_script(tmp_path_factory):
     left = found["left"]
     assert left["LSTM, b_f = 0"] < left["LSTM, b_f = 1"] < left["LSTM, b_f = 3"]
     # At the start, gates lose more than an orthogonal matrix.
-    assert max(left["LSTM, b_f = 1"], left["GRU"]) < left["Elman"]
+    assert max(left["LSTM, b_f = 1"], left["GRU"]) < left["Elman, at most"]
     before = {row["network"]: row["at step 1, before"] for row in found["networks"]}
     assert before["GRU"] < before["LSTM"] < before["Elman"]
     ratios = {row["network"]: row["weights / Elman"] for row in found["costs"]}

@@ -20,8 +20,8 @@ import keras_rnn
 
 # %% tags=["parameters"]
 units = 32  # size of the hidden state
-timesteps = 50  # length of the sequences
-batches = 400  # of 32 sequences, to train each network on
+timesteps = 30  # length of the sequences
+batches = 300  # of 32 sequences, to train each network on
 seed = 1  # of all randomness
 quick = False  # a small network and little data, to see that everything works
 output = "output/solutions/gates"  # folder for the figures
