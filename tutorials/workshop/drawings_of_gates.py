@@ -159,7 +159,7 @@ def draw_gru(values=None):
     d.dot(7.6, 2.45)
     d.wire((9.1, 2.45), (9.6, 2.45), (9.6, 3.03))
     d.wire((9.6, 3.57), (9.6, 4.73))
-    d.box(1.35, 3.3, "$R_n, c_n$", BLUE, wide=1.2)
+    d.box(1.35, 3.3, "$R_n, b'_n$", BLUE, wide=1.2)
     d.box(3.2, 1.5, r"$\sigma$", ORANGE, name="reset\ngate")
     d.box(5.3, 3.3, "tanh", BLUE)
     d.box(7.6, 1.5, r"$\sigma$", ORANGE, name="update\ngate")
