@@ -21,7 +21,6 @@ from workshop import drawings_of_gates, lesson, memory_tasks
 
 # isort: split
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
 
@@ -74,7 +73,7 @@ lesson.show(drawings_of_gates.draw_lstm(values), "lstm.png")
 #
 # $\sigma(a) = 1 / (1 + e^{-a})$ is the *sigmoid*. The four maps stand side by side in one
 # `kernel`, one `recurrent_kernel` and one `bias`, in the order $i, f, g, o$. These are the
-# seven lines of `lstm_step` above. In the picture, by hand:
+# lines of `lstm_step` above. In the picture, by hand:
 # $f_t = \sigma(1 \cdot 0.4 + 0.5 \cdot 0.8 + 1) = \sigma(1.8)$, and so on. The cell of the
 # library, with several units, must give the same.
 
@@ -204,12 +203,8 @@ for x in example[0]:
 left["Elman, at most"] = elman[-1]
 print(f"Elman, after 100 steps: {elman[-1]:.1e}, at most")
 
-figure, axes = plt.subplots(figsize=(12, 5.5))
-for (name, road), style in zip(roads.items(), ("-", "--", "-.", ":")):
-    axes.semilogy(np.arange(1, 101), road, style, label=name)
-axes.semilogy(np.arange(1, 101), elman, "k", label="Elman, at most")
-axes.set(xlabel="steps k", ylabel="left of a change", title="Before training")
-axes.legend()
+lines = {"Before training": roads | {"Elman, at most": elman}}
+figure = drawings_of_gates.draw_lines(lines, "steps k", "left of a change")
 lesson.show(figure, "roads.png")
 
 # %% [markdown]
@@ -279,16 +274,12 @@ lesson.table(rows)
 print(f"To say 0 always has the error {np.mean(test[1] ** 2):.3f}.")
 
 # %%
-steps = np.arange(1, timesteps + 1)
-figure, axes = plt.subplots(1, 2, figsize=(13, 5.2), sharey=True)
-for (name, (_, _, *profiles)), style in zip(networks.items(), ("-", "--", "-.")):
-    for one, norms in zip(axes, profiles):
-        seen = np.where(norms > 1e-30, norms, np.nan)
-        one.semilogy(steps, seen, style, label=name)
-axes[0].set(xlabel="time step t", ylabel="norm of dL/dh_t (LSTM: dL/dc_t)")
-axes[0].set_title("before training")
-axes[1].set(xlabel="time step t", title="after training")
-axes[1].legend()
+panels = {
+    "before training": {name: before for name, (_, _, before, _) in networks.items()},
+    "after training": {name: after for name, (*_, after) in networks.items()},
+}
+label = "norm of dL/dh_t (LSTM: dL/dc_t)"
+figure = drawings_of_gates.draw_lines(panels, "time step t", label)
 lesson.show(figure, "profiles.png")
 
 # %% [markdown]
@@ -304,24 +295,23 @@ lesson.show(figure, "profiles.png")
 # number, and whose $f_t$ (of the GRU, $z_t$) is high after the mark.
 
 # %%
-figure, both = plt.subplots(1, 2, figsize=(13.5, 5.2), sharey=True)
 marks = test[0][:, :, 1] == 1
 row = int(np.argmax(marks[:, : timesteps // 3].any(axis=1)))  # an early mark
 at = int(np.argmax(marks[row])) + 1
 after = (np.cumsum(marks, axis=1) - marks) > 0
-shown = {"LSTM": ("f", "i", "c"), "GRU": ("z", "r", "c")}
-for axes, (name, wires) in zip(both, shown.items()):
+panels = {}
+for name, wires in {"LSTM": "fic", "GRU": "zrc"}.items():
     _, gates = gates_along(networks[name][0].layers[0], test[0])
     last = gates["c"][:, -1]  # of a GRU, h
     follows = [abs(np.corrcoef(last[:, u], test[1][:, 0])[0, 1]) for u in range(units)]
     unit = int(np.argmax(follows * gates[wires[0]][after].mean(axis=0)))
-    for wire, style in zip(wires, ("-", "--", "-.")):
-        symbol = "h" if (name, wire) == ("GRU", "c") else wire
-        values = gates[wire][row, :, unit]
-        axes.plot(steps, values, style, label=f"${symbol}_t$")
-    axes.axvline(at, color="black", linestyle=":", linewidth=1.5)
-    axes.set(xlabel="time step t", title=f"{name}, unit {unit + 1}; mark at step {at}")
-    axes.legend()
+    panels[f"{name}, unit {unit + 1}; mark at step {at}"] = {
+        "$h_t$" if (name, wire) == ("GRU", "c") else f"${wire}_t$": gates[wire][
+            row, :, unit
+        ]
+        for wire in wires
+    }
+figure = drawings_of_gates.draw_lines(panels, "time step t", "", log=False, mark=at)
 lesson.show(figure, "gates.png")
 
 # %% [markdown]
@@ -358,13 +348,12 @@ lesson.table(held)
 # %%
 early = functools.partial(marked_number, part=2)
 curves = {b: trained(lstm(float(b)), 1e-2, early)[1] for b in "013"}
-figure, axes = plt.subplots(figsize=(12, 5))
-for (name, errors), style in zip(curves.items(), ("o-", "s--", "D-.")):
-    parts = np.arange(1, 11) * (batches // 10)
-    axes.semilogy(parts, errors, style, label=f"$b_f$ = {name}")
-axes.axhline(1 / 3, color="black", linestyle=":", label="always 0")
-axes.set(xlabel="batches", ylabel="mean squared error", title="LSTM: the forget bias")
-axes.legend()
+parts = np.arange(1, 11) * (batches // 10)
+lines = {f"$b_f$ = {b}": (parts, errors) for b, errors in curves.items()}
+lines["always 0"] = parts, np.full(10, 1 / 3)
+figure = drawings_of_gates.draw_lines(
+    {"LSTM: the forget bias": lines}, "batches", "mean squared error"
+)
 lesson.show(figure, "forget_bias.png")
 solved = {
     name: next((int(n) for n, e in zip(parts, errors) if e < 0.05), "not solved")

@@ -180,3 +180,39 @@ def draw_gru(values=None):
     d.label(11.2, 5.4, "h_t", "right")
     d.axes.set(xlim=(-0.8, 11.4), ylim=(-0.7, 5.8))
     return d.figure
+
+
+def draw_lines(panels, xlabel, ylabel, log=True, mark=None):
+    """Lines over the time steps, or over what else counts from 1.
+
+    Args:
+        panels: Dict from the title of each panel to its lines: a dict from labels to
+            values, or to pairs of places and values.
+        xlabel: String, of the horizontal axis.
+        ylabel: String, of the vertical axis.
+        log: Boolean: whether the vertical axis is logarithmic.
+        mark: Where to draw a dotted vertical line, or `None`.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    count = len(panels)
+    figure, all_axes = plt.subplots(
+        1, count, figsize=(13, 5.2), sharey=True, squeeze=False
+    )
+    styles = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+    for axes, (title, lines) in zip(all_axes[0], panels.items()):
+        for (label, values), style in zip(lines.items(), styles):
+            places = range(1, len(values) + 1)
+            if isinstance(values, tuple):
+                places, values = values
+            values = [value if value > 1e-30 or not log else None for value in values]
+            axes.plot(places, values, linestyle=style, label=label)
+        if log:
+            axes.set_yscale("log")
+        if mark is not None:
+            axes.axvline(mark, color="black", linestyle=":", linewidth=1.5)
+        axes.set(xlabel=xlabel, title=title)
+        axes.legend()
+    all_axes[0][0].set_ylabel(ylabel)
+    return figure
