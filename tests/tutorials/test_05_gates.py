@@ -1,0 +1,56 @@
+"""The lesson of the gates, as a notebook and as a script, and its solutions."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.tutorials import notebooks
+from tests.tutorials.scripts import TUTORIALS, python, small_run
+
+LESSON = TUTORIALS / "05_gates.py"
+
+
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text("utf-8"))
+
+
+@pytest.mark.tensorflow
+def test_as_a_notebook(tmp_path):
+    notebooks.check(notebooks.execute(LESSON, quick=True, output=str(tmp_path)))
+
+
+@pytest.mark.tensorflow
+def test_as_a_script(tmp_path_factory):
+    folder, _ = small_run(LESSON, tmp_path_factory)
+    names = "lstm gru roads profiles gates forget_bias".split()
+    assert {p.name for p in folder.glob("*.png")} == {f"{name}.png" for name in names}
+    found = metrics(folder)
+    assert max(found["apart"].values()) < 1e-12  # the steps by hand, in float64
+    # The wider the forget gate is open at the start, the longer the road.
+    left = found["left"]
+    assert left["LSTM, b_f = 0"] < left["LSTM, b_f = 1"] < left["LSTM, b_f = 3"]
+    # At the start, gates lose more than an orthogonal matrix.
+    assert max(left["LSTM, b_f = 1"], left["GRU"]) < left["Elman, at most"]
+    before = {row["network"]: row["at step 1, before"] for row in found["networks"]}
+    assert before["GRU"] < before["LSTM"] < before["Elman"]
+    ratios = {row["network"]: row["weights / Elman"] for row in found["costs"]}
+    assert ratios["Elman"] == 1 and 2.5 < ratios["GRU"] < 3.5 < ratios["LSTM"] < 4.5
+
+
+@pytest.mark.tensorflow
+def test_the_solutions(tmp_path_factory):
+    folder, _ = small_run(TUTORIALS / "solutions" / LESSON.name, tmp_path_factory)
+    found = metrics(folder)
+    half = found["half"]
+    assert half["f"] ** 100 == pytest.approx(0.5)
+    assert 1 / (1 + np.exp(-half["bias"])) == pytest.approx(half["f"])
+    lstm, elman = (row["weights"] for row in found["same_weights"])
+    assert elman == pytest.approx(lstm, rel=0.2)
+    assert len(found["gru"]) == 2 and len(found["gru"][0]) == 10
+
+
+def test_a_wrong_parameter(tmp_path):
+    code, out, error = python(LESSON, "--timesteps", "0", cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert error == "error: timesteps: must be greater than 0, not 0\n"

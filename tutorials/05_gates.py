@@ -1,0 +1,444 @@
+# %% [markdown]
+# # Gates: LSTM and GRU
+#
+# **How can a network keep a number for fifty steps, and how does it learn to?**
+#
+# An Elman network writes its whole state anew at each step. An LSTM has a second state
+# beside $h_t$, the *cell state* $c_t$, and only corrects it:
+#
+# $$c_t = f_t \odot c_{t-1} + i_t \odot g_t$$
+#
+# ($\odot$ multiplies number by number.) The *gates* $f_t$ and $i_t$ are numbers from 0 to
+# 1 that the network computes itself. $f_t$ says how much of the old content stays, $i_t$
+# how much of the new content $g_t$ comes in. With $f_t = 1$ and $i_t = 0$ nothing changes.
+# In the picture $c$ is the green line; it is drawn from the numbers of one real step.
+
+# %%
+import functools
+import time
+
+from workshop import drawings_of_gates, lesson, memory_tasks
+
+# isort: split
+import keras
+import numpy as np
+from keras import layers
+
+import keras_rnn
+
+# %% tags=["parameters"]
+units = 32  # size of the hidden state
+timesteps = 50  # length of the sequences
+batches = 600  # of 32 sequences, to train each network on
+seed = 1  # of all randomness
+quick = False  # a small network and little data, to see that everything works
+output = "output/gates"  # folder for the figures
+
+# %%
+lesson.begin(globals(), quick={"units": 8, "timesteps": 20, "batches": 40})
+
+
+def sigmoid(a):
+    """From any number to one between 0 and 1."""
+    return 1 / (1 + np.exp(-a))
+
+
+def lstm_step(x, h, c, weights, held=None):
+    """The new h and c, and all that the gates say. `held` puts other values in place."""
+    kernel, recurrent_kernel, bias = weights
+    i, f, g, o = np.split(x @ kernel + h @ recurrent_kernel + bias, 4, axis=-1)
+    gates = {"i": sigmoid(i), "f": sigmoid(f), "g": np.tanh(g), "o": sigmoid(o)}
+    gates |= held or {}
+    c = gates["f"] * c + gates["i"] * gates["g"]
+    return gates["o"] * np.tanh(c), c, gates
+
+
+x, h, c = np.array([1.0]), np.array([0.5]), np.array([0.8])
+weights = np.array([[0.6, 0.4, 0.9, 1.0]]), np.array([[0.2, 0.8, -0.4, 0.3]])
+weights = *weights, np.array([0.0, 1.0, 0.0, 0.0])
+new_h, new_c, gates = lstm_step(x, h, c, weights)
+values = {"x_t": x, "h_{t-1}": h, "c_{t-1}": c, "h_t": new_h, "c_t": new_c}
+values |= {f"{name}_t": value for name, value in gates.items()}
+values = {name: value.item() for name, value in values.items()}
+lesson.show(drawings_of_gates.draw_lstm(values), "lstm.png")
+
+# %% [markdown]
+# ## All equations of the LSTM
+#
+# $$i_t = \sigma(x_t W_i + h_{t-1} R_i + b_i) \quad \text{input gate}$$
+# $$f_t = \sigma(x_t W_f + h_{t-1} R_f + b_f) \quad \text{forget gate}$$
+# $$g_t = \tanh(x_t W_g + h_{t-1} R_g + b_g) \quad \text{new content}$$
+# $$o_t = \sigma(x_t W_o + h_{t-1} R_o + b_o) \quad \text{output gate}$$
+# $$c_t = f_t \odot c_{t-1} + i_t \odot g_t \qquad h_t = o_t \odot \tanh(c_t)$$
+#
+# $\sigma(a) = 1 / (1 + e^{-a})$ is the *sigmoid*. The four maps stand side by side in one
+# `kernel`, one `recurrent_kernel` and one `bias`, in the order $i, f, g, o$. These are the
+# lines of `lstm_step` above. In the picture, by hand:
+# $f_t = \sigma(1 \cdot 0.4 + 0.5 \cdot 0.8 + 1) = \sigma(1.8)$, and so on. The cell of the
+# library, with several units, must give the same.
+
+# %%
+random = np.random.default_rng(seed)
+
+
+def apart(cell, step, states):
+    """The largest difference between a cell and our step, with random weights."""
+    cell.build((None, 2))
+    weights = [random.normal(size=weight.shape) for weight in cell.weights]
+    cell.set_weights(weights)
+    x, *states = (random.normal(size=(5, n)) for n in (2, *states))
+    _, theirs = cell(x, states)
+    ours = step(x, *states, weights)[: len(states)]
+    return max(np.abs(a - np.array(b)).max() for a, b in zip(ours, theirs))
+
+
+lstm_apart = apart(
+    keras_rnn.LSTMCell(3, learn_initial_state=False, dtype="float64"), lstm_step, (3, 3)
+)
+print(f"LSTM: c_t = {values['c_t']:.6f}, h_t = {values['h_t']:.6f} in the picture")
+print(f"largest difference to keras_rnn.LSTMCell: {lstm_apart:.1e}")
+
+# %% [markdown]
+# ## The GRU: one state, two gates
+#
+# $$z_t = \sigma(x_t W_z + b_z + h_{t-1} R_z + b'_z) \quad \text{update gate}$$
+# $$r_t = \sigma(x_t W_r + b_r + h_{t-1} R_r + b'_r) \quad \text{reset gate}$$
+# $$n_t = \tanh(x_t W_n + b_n + r_t \odot (h_{t-1} R_n + b'_n)) \quad \text{candidate}$$
+# $$h_t = z_t \odot h_{t-1} + (1 - z_t) \odot n_t$$
+#
+# The *gated recurrent unit* has no second state: $h_t$ itself is the road. The update gate
+# $z_t$ does the work of $f_t$ and of $i_t$: what is not kept is replaced. The reset gate
+# $r_t$ says how much of the state the candidate sees. In the code, $b$ and $b'$ are the
+# two rows of `bias`.
+
+
+# %%
+def gru_step(x, h, weights, held=None):
+    """The new h, and what the gates say."""
+    kernel, recurrent_kernel, bias = weights
+    x_z, x_r, x_n = np.split(x @ kernel + bias[0], 3, axis=-1)
+    h_z, h_r, h_n = np.split(h @ recurrent_kernel + bias[1], 3, axis=-1)
+    gates = {"z": sigmoid(x_z + h_z), "r": sigmoid(x_r + h_r)} | (held or {})
+    gates["n"] = np.tanh(x_n + gates["r"] * h_n)
+    return gates["z"] * h + (1 - gates["z"]) * gates["n"], gates
+
+
+weights = np.array([[1.2, 0.4, 0.9]]), np.array([[0.8, 0.6, -0.4]]), np.zeros((2, 3))
+new_h, gates = gru_step(x, h, weights)
+values = {"x_t": x, "h_{t-1}": h, "h_t": new_h}
+values |= {f"{name}_t": value for name, value in gates.items()}
+values = {name: value.item() for name, value in values.items()}
+lesson.show(drawings_of_gates.draw_gru(values), "gru.png")
+gru_apart = apart(
+    keras_rnn.GRUCell(3, learn_initial_state=False, dtype="float64"), gru_step, (3,)
+)
+print(f"largest difference to keras_rnn.GRUCell: {gru_apart:.1e}")
+
+# %% [markdown]
+# ## Why c is a road
+#
+# What is left of a change after $k$ steps is a product of $k$ Jacobians (lesson 04). For
+# the Elman network and for the direct path along $c$ they are
+#
+# $$\frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}(1 - h_t^2)\, W_{hh}^\top
+# \qquad \frac{\partial c_t}{\partial c_{t-1}} = \mathrm{diag}(f_t)$$
+#
+# ("Direct" leaves out that the gates depend on $h_{t-1}$, too.) For the GRU the direct
+# path is $\mathrm{diag}(z_t)$. There is no matrix, no $\tanh$, and each unit has a road of
+# its own. But it is as good as its gate: a product of numbers below 1 is small again. We
+# measure it in networks *before training*, whose $b_f$ is 0, 1 or 3.
+
+
+# %%
+def gates_along(layer, x, held=None):
+    """The last h, and what each gate says at each step: (batch, steps, units)."""
+    kernel, recurrent_kernel, bias, *start = layer.get_weights()
+    weights = kernel, recurrent_kernel, bias
+    step = lstm_step if isinstance(layer, keras_rnn.LSTM) else gru_step
+    states = [np.tile(state, (len(x), 1)) for state in start]
+    seen = []
+    for t in range(x.shape[1]):
+        *states, gates = step(x[:, t], *states, weights, held)
+        seen.append(gates | {"c": states[-1]})
+    return states[0], {name: np.stack([g[name] for g in seen], 1) for name in seen[0]}
+
+
+def lstm(forget_bias):
+    """An LSTM whose forget gates start with this bias, the other biases with 0."""
+    bias = np.repeat([0.0, forget_bias, 0.0, 0.0], units)
+    return keras_rnn.LSTM(
+        units,
+        unit_forget_bias=False,
+        bias_initializer=lambda shape, dtype: keras.ops.convert_to_tensor(bias, dtype),
+    )
+
+
+example, _ = memory_tasks.adding(1, 100, random)
+starts = {f"LSTM, b_f = {bias}": (lstm(bias), "f") for bias in (0, 1, 3)}
+starts["GRU"] = keras_rnn.GRU(units), "z"
+roads = {}
+for name, (layer, gate) in starts.items():
+    layer.build(example.shape)
+    _, gates = gates_along(layer, example)
+    factors = np.cumprod(gates[gate][0], axis=0)  # (steps, units): f_1, f_1 f_2, ...
+    roads[name] = np.median(factors, axis=-1)
+left = {name: road[-1] for name, road in roads.items()}
+lesson.table(
+    [{"direct path": name, "left after 100 steps": v} for name, v in left.items()]
+)
+
+# %% [markdown]
+# The GRU has no such bias in Keras; its $z_t$ starts near 1/2. For the Elman network we
+# take the largest singular value of the product: the most that can be left of a change.
+
+# %%
+layer = keras_rnn.ElmanRNN(units)  # its W_hh starts orthogonal
+layer.build(example.shape)
+W_xh, W_hh, b_h, h = layer.get_weights()
+product, elman = np.eye(units), []
+for x in example[0]:
+    h = np.tanh(x @ W_xh + h @ W_hh + b_h)
+    product = np.diag(1 - h**2) @ W_hh.T @ product
+    elman.append(np.linalg.norm(product, 2))  # the largest singular value
+left["Elman, at most"] = elman[-1]
+print(f"Elman, after 100 steps: {elman[-1]:.1e}, at most")
+
+lines = {"Before training": roads | {"Elman, at most": elman}}
+figure = drawings_of_gates.draw_lines(lines, "steps k", "left of a change")
+lesson.show(figure, "roads.png")
+
+# %% [markdown]
+# So gates do not save the gradient by themselves. As Keras starts them, the LSTM and the
+# GRU lose *more* than the Elman network, whose orthogonal $W_{hh}$ does not shrink
+# anything. What gates bring is another thing: the network can **learn** a factor near 1.
+#
+# ## Learning to keep a number
+#
+# At each step there is a number from -1 to 1 and a mark. The mark is 1 at one step and
+# else 0. At the end the network has to say the number that stood at the mark. All three
+# networks see the same batches, and the gradient is clipped (lesson 04). The gates bear a
+# ten times larger learning rate.
+
+
+# %%
+def marked_number(count, timesteps, random, part=1):
+    """Numbers and marks, (count, timesteps, 2), and the marked number, (count, 1)."""
+    rows, at = np.arange(count), random.integers(0, timesteps // part, count)
+    x = np.zeros((count, timesteps, 2), "float32")
+    x[:, :, 0] = random.uniform(-1, 1, (count, timesteps))
+    x[rows, at, 1] = 1
+    return x, x[rows, at, :1]
+
+
+test = marked_number(500, timesteps, np.random.default_rng(seed + 1))
+print("the last ten steps of one sequence, and what to say at the end:")
+print(test[0][0, -10:].T.round(2), test[1][0].round(2))
+
+
+# %%
+def profile(model):
+    """The norm of dL/dh_t at each step (of an LSTM, dL/dc_t); the largest is 1."""
+    state = 1 if isinstance(model.layers[0], keras_rnn.LSTM) else 0
+    x, y = test[0][:32], test[1][:32]
+    (norms,) = keras_rnn.state_gradients(model, x, y, state=state).values()
+    return norms / norms.max()
+
+
+def trained(layer, rate, task=marked_number):
+    """A network trained in ten parts, its test errors, and its dL/dh_t before and after."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((timesteps, 2)), layer, layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), "mse")
+    fresh = memory_tasks.Fresh(task, timesteps, batches // 10, 32, seed)
+    unseen = task(500, timesteps, np.random.default_rng(seed + 1))
+    before = profile(model)
+    history = model.fit(fresh, epochs=10, validation_data=unseen, verbose=0)
+    return model, history.history["val_loss"], before, profile(model)
+
+
+networks = {
+    "Elman": trained(keras_rnn.ElmanRNN(units), 1e-3),
+    "LSTM": trained(lstm(1.0), 1e-2),
+    "GRU": trained(keras_rnn.GRU(units), 1e-2),
+}
+rows = [
+    {
+        "network": name,
+        "mean squared error": errors[-1],
+        "at step 1, before": before[0],
+        "at step 1, after": after[0],
+    }
+    for name, (_, errors, before, after) in networks.items()
+]
+lesson.table(rows)
+print(f"To say 0 always has the error {np.mean(test[1] ** 2):.3f}.")
+
+# %%
+panels = {
+    "before training": {name: before for name, (_, _, before, _) in networks.items()},
+    "after training": {name: after for name, (*_, after) in networks.items()},
+}
+label = "norm of dL/dh_t (LSTM: dL/dc_t)"
+figure = drawings_of_gates.draw_lines(panels, "time step t", label)
+lesson.show(figure, "profiles.png")
+
+# %% [markdown]
+# Both pictures show the same loss, from the last step on the right to the first on the
+# left. Before training nearly nothing of it reaches the first half in the gated networks.
+# But the last steps do hear the loss. They open their gates a little, the gradient
+# reaches a little further back, and so on. After training the profile is nearly level, and
+# the error is small. The Elman network started with more gradient, and has not learned.
+#
+# ## Which gate has learned what?
+#
+# We look at one sequence, and at one unit: one whose content at the end follows the marked
+# number, and whose $f_t$ (of the GRU, $z_t$) is high after the mark.
+
+# %%
+marks = test[0][:, :, 1] == 1
+row = int(np.argmax(marks[:, : timesteps // 3].any(axis=1)))  # an early mark
+at = int(np.argmax(marks[row])) + 1
+after = (np.cumsum(marks, axis=1) - marks) > 0
+panels = {}
+for name, wires in {"LSTM": "fic", "GRU": "zrc"}.items():
+    _, gates = gates_along(networks[name][0].layers[0], test[0])
+    last = gates["c"][:, -1]  # of a GRU, h
+    follows = [abs(np.corrcoef(last[:, u], test[1][:, 0])[0, 1]) for u in range(units)]
+    unit = int(np.argmax(follows * gates[wires[0]][after].mean(axis=0)))
+    panels[f"{name}, unit {unit + 1}; mark at step {at}"] = {
+        "$h_t$" if (name, wire) == ("GRU", "c") else f"${wire}_t$": gates[wire][
+            row, :, unit
+        ]
+        for wire in wires
+    }
+figure = drawings_of_gates.draw_lines(panels, "time step t", "", log=False, mark=at)
+lesson.show(figure, "gates.png")
+
+# %% [markdown]
+# To see is not to know. So we take each gate away: at all steps it gets one and the same
+# value, its mean over the sequences and the steps, unit by unit. If the error grows, the
+# network needs what the gate does *in time*.
+
+# %%
+held = []
+for name in ("LSTM", "GRU"):
+    model, errors, *_ = networks[name]
+    layer, (kernel, bias) = model.layers[0], model.layers[1].get_weights()
+    _, gates = gates_along(layer, test[0])
+    for gate in "ifo" if name == "LSTM" else "zr":
+        mean = {gate: gates[gate].mean(axis=(0, 1))}
+        state, _ = gates_along(layer, test[0], held=mean)
+        error = np.mean((state @ kernel + bias - test[1]) ** 2)
+        held.append({"network": name, "gate held": gate, "error": error})
+    held.append({"network": name, "gate held": "none", "error": errors[-1]})
+lesson.table(held)
+
+# %% [markdown]
+# The gate that keeps, $f_t$ or $z_t$, is the one that the network cannot do without: held,
+# it makes the error larger than if the network always said 0. The others help.
+
+# %% [markdown]
+# ## What the forget bias does
+#
+# `unit_forget_bias=True`, Keras's default, starts with $b_f = 1$, where
+# $\sigma(1) = 0.73$. If we know that a task spans many steps, we can say so:
+# $\sigma(3) = 0.95$. To see what that is worth we take away the easy sequences: the mark
+# stands in the first half now, always. Then the last steps have nothing to teach.
+
+# %%
+early = functools.partial(marked_number, part=2)
+curves = {b: trained(lstm(float(b)), 1e-2, early)[1] for b in "013"}
+parts = np.arange(1, 11) * (batches // 10)
+lines = {f"$b_f$ = {b}": (parts, errors) for b, errors in curves.items()}
+lines["always 0"] = parts, np.full(10, 1 / 3)
+figure = drawings_of_gates.draw_lines(
+    {"LSTM: the forget bias": lines}, "batches", "mean squared error"
+)
+lesson.show(figure, "forget_bias.png")
+solved = {
+    name: next((int(n) for n, e in zip(parts, errors) if e < 0.05), "not solved")
+    for name, errors in curves.items()
+}
+lesson.table([{"b_f": name, "batches to 0.05": str(n)} for name, n in solved.items()])
+
+# %% [markdown]
+# ## What gates cost
+#
+# For $n$ units and $m$ features an Elman cell has $n(m + n + 1)$ weights and its $h_0$.
+# The LSTM has four such maps, the GRU three. We count, and we measure how long a training
+# step takes, as a multiple of Elman's, in turns on this machine.
+
+# %%
+x, y = marked_number(5 * batches, timesteps, random)
+seconds = {name: [] for name in networks}
+for _ in range(3):
+    for name, (model, *_) in networks.items():
+        start = time.perf_counter()
+        model.fit(x, y, batch_size=32, verbose=0)
+        seconds[name].append(time.perf_counter() - start)
+count = {name: model.layers[0].count_params() for name, (model, *_) in networks.items()}
+costs = [
+    {
+        "network": name,
+        "weights": count[name],
+        "weights / Elman": count[name] / count["Elman"],
+        "time / Elman": min(seconds[name]) / min(seconds["Elman"]),
+    }
+    for name in networks
+]
+print("On this machine:")
+lesson.table(costs)
+
+# %% [markdown]
+# ## Symptom, measurement, cure
+#
+# In brackets stands the lesson that measured it.
+#
+# | symptom | what to measure | cure |
+# |---|---|---|
+# | the loss stays where it was, the sequences are long | `state_gradients`: does the profile fall on the way to step 1? | gates (here and 04), an orthogonal $W_{hh}$ (04, and the black line above) |
+# | gated, and nothing happens at first | `GradientFlow` or two calls of `state_gradients`: does the profile rise during training? | a larger forget bias (here), more batches (04) |
+# | the loss jumps or becomes NaN | `GradientFlow`: which layer, which step? the norm of the whole gradient | `global_clipnorm=1.0` (04), a smaller start of $W_{hh}$ (04) |
+# | a change dies or explodes already in the forward pass | `jacobian_spectrum`: the largest singular value of $k$ steps | orthogonal, or another gain (04) |
+# | learns short sequences, not long ones | the error by the number of steps (01, 04) | windows with truncated gradients (03 measures what they lose) |
+# | the answer needs what comes later | the error by the place in the sequence (06) | `Bidirectional` (06) |
+#
+# ## Summary
+#
+# 1. A gate is a sigmoid that multiplies: it lets through from nothing to all.
+# 2. Along $c_t$ the gradient is multiplied by $f_t$, along the $h_t$ of a GRU by $z_t$:
+#    no matrix and no $\tanh$ on the road.
+# 3. That is no gift: at the start these factors are near 1/2 or 0.73, and their product
+#    over a hundred steps is smaller than Elman's.
+# 4. But they can be learned. After training they are near 1, except where the state has to
+#    change.
+# 5. Knowing how far the task reaches, start the forget gate open.
+# 6. An LSTM has four times the weights of an Elman layer, a GRU three times.
+
+# %%
+lesson.table(rows)
+lesson.record(
+    apart={"LSTM": lstm_apart, "GRU": gru_apart},
+    left=left,
+    networks=rows,
+    held=held,
+    forget_bias=curves,
+    costs=costs,
+)
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. With paper: which $f$ leaves half of a change after 100 steps, and which bias gives
+#    it?
+# 2. Start the GRU with $b_z = 3$. Which part of its `bias` is that? Does it learn in fewer
+#    batches?
+# 3. Mark *two* steps, and ask for the number at the second mark. Look at $f_t$: what does
+#    it do now at the second mark?
+# 4. `jacobian_spectrum` takes *all* paths of an LSTM. Compare it with the direct path
+#    before training: how much did we leave out?
+# 5. Is it the number of weights? Give the Elman network as many as the LSTM has.
+#
+# They are solved in [solutions/05_gates.py](solutions/05_gates.py). The next lesson puts
+# layers on top of each other, and reads from both ends:
+# [Deep and bidirectional networks](06_deep_and_bidirectional.py).
