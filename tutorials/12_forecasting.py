@@ -139,19 +139,18 @@ footfall.compare(errors)
 
 
 # %%
-def windows(inputs, first, last, length, steps=horizon, shuffle=False):
-    """Windows that end at the hours from `first` to `last`, and what comes after."""
-    return keras.utils.timeseries_dataset_from_array(
+def windows(inputs, first, last, length):
+    """The windows that end at the hours from `first` to `last`, and what comes after."""
+    batches = keras.utils.timeseries_dataset_from_array(
         inputs[first - length + 1 : last],
-        future[first:last, :steps],
+        future[first:last],
         sequence_length=length,
-        batch_size=128,
-        shuffle=shuffle,
-        seed=seed,
+        batch_size=last - first,  # all in one batch
     )
+    return next(batches.as_numpy_iterator())
 
 
-x, y = next(iter(windows(scaled, test, hours - horizon, 6)))
+x, y = windows(scaled, test, hours - horizon, 6)
 print("shapes", x.shape, y.shape)
 print("window ", *(f"{mean + sd * value:.0f}" for value in x[0]))
 print("targets", *(f"{mean + sd * value:.0f}" for value in y[0, :6]), "...")
@@ -166,11 +165,10 @@ print("series ", *(f"{value:.0f}" for value in people.iloc[test - 5 : test + 7])
 # %%
 week = 168
 in_2023 = (week - 1, validation - horizon)  # the hours that all models learn from
+in_validation = (validation, test - horizon)
 in_test = (test, hours - horizon)
-x, y = map(np.concatenate, zip(*windows(scaled, *in_2023, week).as_numpy_iterator()))
-ridge = Ridge(alpha=10).fit(x, y)
-x, _ = map(np.concatenate, zip(*windows(scaled, *in_test, week).as_numpy_iterator()))
-score("ridge", ridge.predict(x))
+ridge = Ridge(alpha=10).fit(*windows(scaled, *in_2023, week))
+score("ridge", ridge.predict(windows(scaled, *in_test, week)[0]))
 footfall.compare(errors)
 heaviest = np.argsort(-np.abs(ridge.coef_[0]))[:5]
 print("one hour ahead it looks most at", *(f"t-{week - 1 - i}" for i in heaviest))
@@ -192,16 +190,18 @@ def trained(layer, inputs):
     """A network of one layer, trained on 2023."""
     keras.utils.set_random_seed(seed)
     steps = layer.cell.output_units
+    x, y = windows(inputs, *in_2023, window)
+    new_x, new_y = windows(inputs, *in_validation, window)
+    best = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
     model = keras.Sequential([layer])
     model.compile(keras.optimizers.Adam(0.003), "mse")
     model.fit(
-        windows(inputs, *in_2023, window, steps, shuffle=True),
-        validation_data=windows(inputs, validation, test - horizon, window, steps),
+        x,
+        y[:, :steps],
+        batch_size=128,
         epochs=epochs,
-        callbacks=[
-            keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
-        ],
-        shuffle=False,  # the windows come shuffled
+        validation_data=(new_x, new_y[:, :steps]),
+        callbacks=[best],
         verbose=0,
     )
     return model
@@ -209,7 +209,8 @@ def trained(layer, inputs):
 
 def predicted(model, inputs):
     """What a network forecasts at each hour of the test half."""
-    return model.predict(windows(inputs, *in_test, window), verbose=0)
+    x, _ = windows(inputs, *in_test, window)
+    return model.predict(x, batch_size=512, verbose=0)
 
 
 counts = scaled[:, None]  # one feature
@@ -285,8 +286,7 @@ def fed_back(model):
     """Forecasts of a network for one hour that reads them again."""
     cell = model.layers[0].cell
     first, last = in_test
-    x = np.lib.stride_tricks.sliding_window_view(inputs, window, axis=0)
-    x = x[first - window + 1 : last - window + 1].transpose(0, 2, 1)
+    x, _ = windows(inputs, first, last, window)
     y, state = keras_rnn.RNN(cell, return_state=True)(x)
     forecast, state = [y], [state]
     for k in range(1, horizon):
