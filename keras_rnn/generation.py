@@ -174,7 +174,7 @@ class Generator(keras.Model):
         # Kept out of Keras's tracking: what is compiled, and what is carried from one
         # window to the next, is not part of the model.
         object.__setattr__(self, "_compiled", {})
-        object.__setattr__(self, "_carried", None)
+        object.__setattr__(self, "_carried", {})
 
     def get_config(self):
         cells = [keras.saving.serialize_keras_object(r.cell) for r in self.levels]
@@ -337,15 +337,18 @@ class Generator(keras.Model):
     @property
     def variables(self):
         """All variables, with the states that are carried from window to window."""
-        carried = self.__dict__.get("_carried") or {}
+        carried = self.__dict__.get("_carried", {})
         return [*super().variables, *keras.tree.flatten(carried)]
 
     def fit(self, *args, **kwargs):
         """As `keras.Model.fit`. `ConsecutiveWindows` are read in their order."""
         call = inspect.signature(super().fit).bind(*args, **kwargs)
         x, validation_data = map(call.arguments.get, ("x", "validation_data"))
-        self._make_room("validation_data", validation_data, training=False)
-        self._make_room("x", x, training=True)
+        # To build the metrics, Keras reads a batch of `x` without training, too. What
+        # validates makes room in `evaluate`, but for the first time here: there must be
+        # as many variables all along a `fit`.
+        self._make_room("x", x, True, False)
+        self._make_room("validation_data", validation_data)
         if isinstance(x, ConsecutiveWindows):
             call.arguments["shuffle"] = False
         return super().fit(*call.args, **call.kwargs)
@@ -353,32 +356,36 @@ class Generator(keras.Model):
     def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`."""
         call = inspect.signature(super().evaluate).bind_partial(*args, **kwargs)
-        self._make_room("x", call.arguments.get("x"), training=False)
+        self._make_room("x", call.arguments.get("x"), False)
         return super().evaluate(*args, **kwargs)
 
     def predict(self, *args, **kwargs):
         """As `keras.Model.predict`."""
         call = inspect.signature(super().predict).bind_partial(*args, **kwargs)
-        self._make_room("x", call.arguments.get("x"), training=False)
+        self._make_room("x", call.arguments.get("x"), False)
         return super().predict(*args, **kwargs)
 
-    def _make_room(self, name, windows, training):
-        """Variables for the states that `ConsecutiveWindows` carry, of their rows."""
+    def _make_room(self, name, windows, *kinds):
+        """Variables for the states that `ConsecutiveWindows` carry, of their rows.
+
+        Those of training (`True`) and the others (`False`), if they are among `kinds` or
+        there are none yet.
+        """
         if not isinstance(windows, ConsecutiveWindows):
             return
         self._check_windows(name, windows)
         size = windows.batch_size
-        if self._carried is None:
-            # Both at once: there are as many variables all along a `fit`.
-            carried = {kind: self._zeros(size) for kind in (True, False)}
-            object.__setattr__(self, "_carried", carried)
-        elif self._carried[training][0].shape[0] != size:
-            self._carried[training] = self._zeros(size)
-            # What Keras compiled has the variables of before.
-            if training:
-                self.train_function = None
-            else:
-                self.test_function = self.predict_function = None
+        for kind in (True, False):
+            before = self._carried.get(kind)
+            if before is None:
+                self._carried[kind] = self._zeros(size)
+            elif kind in kinds and before[0].shape[0] != size:
+                self._carried[kind] = self._zeros(size)
+                # What Keras compiled has the variables of before.
+                if kind:
+                    self.train_function = None
+                else:
+                    self.test_function = self.predict_function = None
         self._no_weights = kept_apart(keras.tree.flatten(self._carried))
 
     def _zeros(self, batch_size):
@@ -405,7 +412,7 @@ class Generator(keras.Model):
 
     def _carry_on(self, first, fresh, training):
         """The carried states, and the first states in the rows that start afresh."""
-        if self._carried is None:
+        if not self._carried:
             raise ValueError(
                 "`fresh` is for `fit`, `evaluate` and `predict` on `ConsecutiveWindows`. "
                 "Elsewhere pass `initial_state`."
@@ -698,40 +705,48 @@ def _save(model, path):
         ]
         for i, cell in enumerate(level.cell for level in model.levels)
     ]
-    check = tf.debugging.Assert
     module = tf.Module()
     module.weights = [variable.value for variable in model.weights]
+
+    def checked(value, right, message):
+        """The value, if it is right. What is computed from it waits for the check."""
+        with tf.control_dependencies([tf.debugging.Assert(right, [message, value])]):
+            return tf.identity(value)
 
     def classes(condition):
         if not model.conditions:
             return None
-        found = condition[:, None] == tf.constant(model.conditions)  # (batch, classes)
+        names = tf.constant(model.conditions)
+        known = tf.reduce_all(tf.reduce_any(condition[:, None] == names, 1))
         message = f"`condition` must be one of {model.conditions}:"
-        check(tf.reduce_all(tf.reduce_any(found, 1)), [message, condition])
-        return tf.argmax(found, axis=1, output_type=tf.int32)
-
-    def one_for_each(condition, prompts):
-        message = "`condition` must have one for each of `prompts`:"
-        return check(tf.size(condition) == tf.size(prompts), [message, condition])
+        condition = checked(condition, known, message)
+        return tf.argmax(condition[:, None] == names, axis=1, output_type=tf.int32)
 
     def by_name(states):
         return dict(zip(sum(names, []), keras.tree.flatten(states)))
 
     def generate(prompts, length, temperature, top_k, top_p, seed, condition=None):
-        check(length >= 1, ["`length` must be a positive integer:", length])
-        finite = (temperature >= 0) & tf.math.is_finite(temperature)
-        message = "`temperature` must be a finite number, at least 0:"
-        check(finite, [message, temperature])
-        check(top_k >= 0, ["`top_k` must be a positive integer, or 0:", top_k])
-        check((top_p > 0) & (top_p <= 1), ["`top_p` must be in (0, 1]:", top_p])
-        check((seed >= 0) & (seed < 2**32), ["`seed` must be in [0, 2**32):", seed])
+        length = checked(length, length >= 1, "`length` must be a positive integer:")
+        temperature = checked(
+            temperature,
+            (temperature >= 0) & tf.math.is_finite(temperature),
+            "`temperature` must be a finite number, at least 0:",
+        )
+        message = "`top_k` must be a positive integer, or 0:"
+        top_k = checked(top_k, top_k >= 0, message)
+        message = "`top_p` must be in (0, 1]:"
+        top_p = checked(top_p, (top_p > 0) & (top_p <= 1), message)
+        message = "`seed` must be in [0, 2**32):"
+        seed = checked(seed, (seed >= 0) & (seed < 2**32), message)
         if condition is not None:
-            with tf.control_dependencies([one_for_each(condition, prompts)]):
-                condition = tf.identity(condition)
-        tokens = characters.encode_tensor(tf.strings.join([model.start or "", prompts]))
+            message = "`condition` must have one for each of `prompts`:"
+            as_many = tf.size(condition) == tf.size(prompts)
+            condition = checked(condition, as_many, message)
+        texts = tf.strings.join([model.start or "", prompts])
+        some = (tf.size(prompts) > 0) & tf.reduce_all(tf.strings.length(texts) > 0)
+        texts = checked(texts, some, "`prompts` must not be empty:")
+        tokens = characters.encode_tensor(texts)
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
-        some = (tf.size(prompts) > 0) & tf.reduce_all(lengths > 0)
-        check(some, ["`prompts` must not be empty:", prompts])
         last, states = model._begin(tokens.to_tensor(), lengths, classes(condition))
         rows = tf.cast(tf.range(tf.size(prompts))[None], tf.uint32)
         steps = tf.cast(tf.range(-(-length // UNROLL) * UNROLL)[:, None], tf.uint32)
@@ -746,7 +761,7 @@ def _save(model, path):
         if model.conditions:
             batch_size = tf.size(condition)
         message = "`batch_size` must be a positive integer:"
-        check(batch_size >= 1, [message, batch_size])
+        batch_size = checked(batch_size, batch_size >= 1, message)
         return by_name(model.get_initial_state(batch_size, classes(condition)))
 
     def step(character, **states):
@@ -757,8 +772,9 @@ def _save(model, path):
             "`character` must be one character",
         )
         for name, state in states.items():
-            message = f"`{name}` must have one row for each of `character`"
-            tf.debugging.assert_equal(tf.shape(state)[0], tf.size(character), message)
+            as_many = tf.shape(state)[0] == tf.size(character)
+            message = f"`{name}` must have one row for each of `character`:"
+            states[name] = checked(state, as_many, message)
         states = [[states[name] for name in level] for level in names]
         logits, states = model.step(tokens.values, states)
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))

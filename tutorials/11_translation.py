@@ -235,11 +235,11 @@ def cut_pairs(pairs, options, where):
     by_source = collections.defaultdict(list)
     for source, target in pairs:
         by_source[source].append((source, target))
-    sources = random.permutation(sorted(by_source))
+    sources = sorted(by_source)  # no array of strings: NumPy drops a NUL at their end
     tenth = max(1, min(2_000, len(sources) // 10))
-    heaps = np.split(sources, [tenth, 2 * tenth])
+    parts = np.split(random.permutation(len(sources)), [tenth, 2 * tenth])
     test, validation, train = (
-        [pair for source in heap for pair in by_source[source]] for heap in heaps
+        [pair for i in part for pair in by_source[sources[i]]] for part in parts
     )
     return Corpus(
         train=columns(train[: options.most]),
