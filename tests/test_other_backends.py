@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-PASS = ["tests/cells", "tests/test_bptt.py"]
+PASS = ["tests/cells", "tests/test_bptt.py", "tests/test_transforms.py"]
 THE_REST = [
     "tests/test_rnn.py",
     "tests/test_export.py",

@@ -76,11 +76,12 @@ def custom_gradient(function):
 
     Keras's own decorator takes functions of one. What `torch.func` and forward mode ask
     for beside a gradient (a batch of batches, a tangent) they find themselves in the
-    operations of the function. See `keras_rnn.backends.tensorflow.custom_gradient`.
+    operations of the function, and so does `torch.compile`. See
+    `keras_rnn.backends.tensorflow.custom_gradient`.
     """
 
     def with_gradient(*tensors):
-        if any(map(_is_transformed, tensors)):
+        if torch.compiler.is_compiling() or any(map(_is_transformed, tensors)):
             return function(*tensors)[0]
         return _ByHand.apply(types.SimpleNamespace(function=function), *tensors)
 
