@@ -98,11 +98,16 @@ class Pass:
         forward = self.forward_of_inputs if inside else self.forward
         forward = choose(forward, self._compiled, training, inputs)
         backward = choose(self.backward, self._compiled, training, inputs)
-        arguments = inputs, cell.input_weights(), cell.recurrent_weights(), states
+        weights = cell.input_weights(), cell.recurrent_weights()
+        # The masks, too, which have no gradient: JAX may go back when what traced them is
+        # over.
+        arguments = inputs, *weights, states, masks, drops
 
         @custom_gradient
         def pass_over_time(*tensors):
-            x, input_weights, weights, first = tree.pack_sequence_as(arguments, tensors)
+            x, input_weights, weights, first, masks, drops = tree.pack_sequence_as(
+                arguments, tensors
+            )
             source = (x, input_weights) if inside else (dense(x, *input_weights),)
             last, sequence, saved = forward(*source, weights, first, masks, drops)
 
@@ -123,6 +128,7 @@ class Pass:
                     *_d_weights(x, d_projected, input_weights),
                     *d_weights,
                     *d_first,
+                    *[None for _ in (*masks, *drops)],
                 )
 
             results = [sequence, *last] if return_sequences else last

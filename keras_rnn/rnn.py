@@ -330,9 +330,9 @@ class RNN(keras.layers.RNN):
     def uses_fast_pass(self):
         """Whether the layer takes the pass of `keras_rnn.bptt`, else Keras's loop.
 
-        The pass has gradients, and these have gradients in their turn. For `jax.jvp`,
-        what stands on it (`jax.hessian`), and `torch.func`, which go forward or need a
-        rule of their own, put the cell into `keras.layers.RNN`.
+        The pass has gradients of all orders, forward mode (`jax.jvp`, `torch.func.jvp`,
+        `tf.autodiff.ForwardAccumulator` outside of a `tf.function`) and batches of
+        batches (`jax.vmap`, `torch.func.vmap`), as Keras's loop has.
         """
         return self.fast_pass_obstacle is None
 

@@ -360,7 +360,8 @@ def custom_gradient(function):
 
     Args:
         function: Function of tensors, which returns a tuple of tensors, and a function
-            of the gradients by these that returns the gradients by the arguments.
+            of the gradients by these that returns the gradients by the arguments,
+            `None` where there is none.
     """
     return tf.custom_gradient(function)
 

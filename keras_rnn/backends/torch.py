@@ -34,27 +34,41 @@ def split(tensors, count):
 
 
 class _ByHand(torch.autograd.Function):
+    # A transform of `torch.func` may be at work on what this does not depend on.
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(context, function, *tensors):
-        context.function = function
-        context.save_for_backward(*tensors)
-        results, context.gradient = function(*tensors)
+    def forward(call, *tensors):
+        results, call.gradient = call.function(*tensors)
         return results
 
     @staticmethod
+    def setup_context(context, inputs, results):
+        context.call, *tensors = inputs
+        context.save_for_backward(*tensors)
+
+    @staticmethod
     def backward(context, *upstream):
+        call = context.call
         if not torch.is_grad_enabled():
-            return None, *context.gradient(*upstream)
+            return None, *call.gradient(*upstream)
         # `create_graph`: the gradient is to have one itself. What the gradient by hand
         # keeps of the way forward has none, so the way is gone again.
         tensors = context.saved_tensors
         wanted = [each for each in tensors if each.requires_grad]
-        results, _ = context.function(*tensors)
+        results, _ = call.function(*tensors)
         found = torch.autograd.grad(
             results, wanted, upstream, create_graph=True, allow_unused=True
         )
         found = iter(found)
         return None, *(next(found) if each.requires_grad else None for each in tensors)
+
+
+def _is_transformed(tensor):
+    """Whether a transform of `torch.func`, or forward mode, is at work on a tensor."""
+    unwrapped = torch.func.debug_unwrap(tensor, recurse=False)
+    dual = torch.autograd.forward_ad.unpack_dual(tensor)
+    return unwrapped is not tensor or dual.tangent is not None
 
 
 def kept_apart(variables):
@@ -70,10 +84,18 @@ def with_sizes(tensor, sizes, message):
 def custom_gradient(function):
     """A function of several results whose gradient is by hand.
 
-    Keras's own decorator takes functions of one. See
+    Keras's own decorator takes functions of one. What `torch.func` and forward mode ask
+    for beside a gradient (a batch of batches, a tangent) they find themselves in the
+    operations of the function, and so does `torch.compile`. See
     `keras_rnn.backends.tensorflow.custom_gradient`.
     """
-    return lambda *tensors: _ByHand.apply(function, *tensors)
+
+    def with_gradient(*tensors):
+        if torch.compiler.is_compiling() or any(map(_is_transformed, tensors)):
+            return function(*tensors)[0]
+        return _ByHand.apply(types.SimpleNamespace(function=function), *tensors)
+
+    return with_gradient
 
 
 def value_and_gradients(function, values):
