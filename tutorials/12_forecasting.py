@@ -380,7 +380,7 @@ class Stream:
         return float(y[0, 0])
 
 
-stream = Stream(tf.function(layer.cell))
+stream = Stream(tf.function(lambda x, state: layer.cell(x, state)))
 for hour in range(test - 3, test):
     told = mean + sd * stream.forecast(inputs[hour])
     print(f"{people.iloc[hour]:4.0f} were counted: {told:4.0f} are forecast")
@@ -391,7 +391,7 @@ for hour in range(test - 3, test):
 # window again for each of them.
 
 # %%
-again = tf.function(gru_1)
+again = tf.function(lambda x: gru_1(x))
 again(inputs[None, :window])  # compiles
 plain = Stream(layer.cell)
 rows, streamed = [], []
