@@ -337,7 +337,7 @@ for axes, name in zip(both, ("GRU, direct", "a week before")):
     forecast = forecasts[name][begin : begin + 240 : horizon].ravel()
     axes.plot(people.index[at], forecast, color=plots.ORANGE, label=name)
     axes.set_ylabel("people in an hour")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper center")
 both[0].xaxis.set_major_formatter(DateFormatter("%a %d"))
 lesson.show(figure, "forecasts.png")
 
