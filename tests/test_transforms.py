@@ -126,17 +126,6 @@ def _tensorflow_transforms():
             outputs = call(x, weights)
         return accumulator.jvp(outputs)
 
-    def gradient(call, x, weights):
-        with tf.GradientTape() as tape:
-            tape.watch([x, *weights])
-            outputs = value(call)(x, weights)
-        return tape.gradient(outputs, [x, *weights])
-
-    def forward_over_back(call, x, weights):
-        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
-            found = gradient(call, x, weights)
-        return [accumulator.jvp(each) for each in found]
-
     def jacobian(call, x, weights):
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -145,7 +134,6 @@ def _tensorflow_transforms():
 
     return {
         "tangent": tangent,
-        "forward over back": forward_over_back,
         "jacobian": jacobian,
         "jacobian in a graph": lambda call, *arguments: tf.function(
             lambda *a: jacobian(call, *a), autograph=False

@@ -337,7 +337,7 @@ for axes, name in zip(both, ("GRU, direct", "a week before")):
     forecast = forecasts[name][begin : begin + 240 : horizon].ravel()
     axes.plot(people.index[at], forecast, color=plots.ORANGE, label=name)
     axes.set_ylabel("people in an hour")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper center")
 both[0].xaxis.set_major_formatter(DateFormatter("%a %d"))
 lesson.show(figure, "forecasts.png")
 
@@ -348,8 +348,8 @@ lesson.show(figure, "forecasts.png")
 #
 # ## Streaming: one hour in, one forecast out
 #
-# In use, one count arrives each hour. There is no need to read the window again: all that
-# the network keeps of the past is $h_t$. We carry it from step to step. First we check
+# In use, one count arrives each hour. All that the network keeps of the past is $h_t$. So
+# we can carry it from step to step, in place of reading a window again. First we check
 # that the cell, called step by step, computes what the layer does.
 
 # %%
@@ -413,9 +413,11 @@ print(
 )
 
 # %% [markdown]
-# A step costs the same however long the past is; a window of 48 hours costs 48 steps. And
-# the network was trained on windows alone: that its forecasts are still good after
-# thousands of steps is not to be taken for granted. So measure it, as here.
+# A step does the arithmetic of one hour, the window that of 48. It need not be faster for
+# that, and may well be slower: in a network as small as this most of the time goes into
+# the call itself. Measure before you choose. What a stream surely saves is the past, which
+# nobody has to keep. And the network was trained on windows alone: that its forecasts are
+# still good after thousands of steps is not to be taken for granted, so compare the MAE.
 #
 # ## Summary
 #
@@ -424,7 +426,7 @@ print(
 # 3. What is known of the future, the clock, belongs into the inputs.
 # 4. Direct: one output for each hour ahead. Fed back: one output, read again.
 # 5. Errors in the units of the series, hour by hour ahead, tell more than one loss.
-# 6. In use, a state is carried from step to step; no window is read again.
+# 6. A state that is carried from step to step takes the place of the window.
 
 # %%
 footfall.compare(errors)
