@@ -331,8 +331,8 @@ class RNN(keras.layers.RNN):
         """Whether the layer takes the pass of `keras_rnn.bptt`, else Keras's loop.
 
         The pass has gradients of all orders, forward mode (`jax.jvp`, `torch.func.jvp`,
-        `tf.autodiff.ForwardAccumulator` outside of a `tf.function`) and batches of
-        batches (`jax.vmap`, `torch.func.vmap`), as Keras's loop has.
+        `tf.autodiff.ForwardAccumulator`) and batches of batches (`jax.vmap`,
+        `torch.func.vmap`).
         """
         return self.fast_pass_obstacle is None
 

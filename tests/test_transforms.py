@@ -134,6 +134,9 @@ def _tensorflow_transforms():
 
     return {
         "tangent": tangent,
+        "tangent in a graph": lambda call, *arguments: tf.function(
+            lambda *a: tangent(call, *a), autograph=False
+        )(*arguments),
         "jacobian": jacobian,
         "jacobian in a graph": lambda call, *arguments: tf.function(
             lambda *a: jacobian(call, *a), autograph=False

@@ -271,7 +271,25 @@ def _differentiable(compiled, loop):
         hidden = keras.tree.map_structure(tf.stop_gradient, arguments)
         return compiled(*hidden), gradient
 
-    return function
+    def of_either_mode(*arguments):
+        # Forward mode does not ask for that gradient, and finds none in what is compiled.
+        if any(map(_has_tangent, keras.tree.flatten(arguments))):
+            return tf.function(loop, autograph=False)(*arguments)
+        return function(*arguments)
+
+    return of_either_mode
+
+
+def _has_tangent(tensor):
+    """Whether a `tf.autodiff.ForwardAccumulator` is at work on a tensor of a graph.
+
+    It takes derivatives as soon as an operation is made, which this one refuses.
+    """
+    try:
+        tf.raw_ops.PreventGradient(input=tensor, message="")
+    except LookupError:
+        return True
+    return False
 
 
 def shards(batch_size, training):
