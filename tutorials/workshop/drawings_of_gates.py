@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from workshop.plots import BLUE, GREEN, ORANGE
+from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 
 class _Drawing:
@@ -163,7 +163,7 @@ def draw_gru(values=None):
     d.box(3.2, 1.5, r"$\sigma$", ORANGE, name="reset\ngate")
     d.box(5.3, 3.3, "tanh", BLUE)
     d.box(7.6, 1.5, r"$\sigma$", ORANGE, name="update\ngate")
-    d.box(8.6, 2.45, "$1 - z$", "#666666", wide=1.0)
+    d.box(8.6, 2.45, "$1 - z$", GREY, wide=1.0)
     for x, y, text in (
         (3.2, 3.3, r"$\times$"),
         (7.6, 5, r"$\times$"),
@@ -201,13 +201,14 @@ def draw_lines(panels, xlabel, ylabel, log=True, mark=None):
         1, count, figsize=(13, 5.2), sharey=True, squeeze=False
     )
     styles = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+    colours = (BLUE, ORANGE, GREEN, GREY, "black")
     for axes, (title, lines) in zip(all_axes[0], panels.items()):
-        for (label, values), style in zip(lines.items(), styles):
+        for (label, values), style, colour in zip(lines.items(), styles, colours):
             places = range(1, len(values) + 1)
             if isinstance(values, tuple):
                 places, values = values
             values = [value if value > 1e-30 or not log else None for value in values]
-            axes.plot(places, values, linestyle=style, label=label)
+            axes.plot(places, values, color=colour, linestyle=style, label=label)
         if log:
             axes.set_yscale("log")
         if mark is not None:
