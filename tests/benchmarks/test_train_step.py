@@ -40,7 +40,7 @@ def test_graphs_only():
         layer = ElmanRNN(3)
         layer.build((2, 4, 2))
         tf.function(lambda x: layer(x, training=True))(tf.ones((2, 4, 2)))
-        (one_pass,) = layer._passes
+        (one_pass,) = layer._passes.values()
         return {name for key in one_pass._compiled for name in key[1:]}
 
     usual = bptt.choose
