@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 import os
 import runpy
 import subprocess
@@ -68,6 +69,11 @@ def rows(path):
     """The rows of a CSV file, a dict for each."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def metrics(folder):
+    """What a lesson recorded in its folder."""
+    return json.loads((folder / "metrics.json").read_text("utf-8"))
 
 
 def contents(folder):

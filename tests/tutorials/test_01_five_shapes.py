@@ -1,22 +1,10 @@
-"""The lesson of the five shapes, as a notebook and as a script, and its solutions."""
-
-import json
+"""The lesson of the five shapes, as a script, and its solutions."""
 
 import pytest
 
-from tests.tutorials import notebooks
-from tests.tutorials.scripts import TUTORIALS, python, small_run
+from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "01_five_shapes.py"
-
-
-def metrics(folder):
-    return json.loads((folder / "metrics.json").read_text("utf-8"))
-
-
-@pytest.mark.tensorflow
-def test_as_a_notebook(tmp_path):
-    notebooks.check(notebooks.execute(LESSON, quick=True, output=str(tmp_path)))
 
 
 @pytest.mark.tensorflow
@@ -39,9 +27,3 @@ def test_the_solutions(tmp_path_factory):
     found = metrics(folder)
     for name in ("two_ones", "parity", "largest", "repeated", "to_digits"):
         assert name in found
-
-
-def test_a_wrong_parameter(tmp_path):
-    code, out, error = python(LESSON, "--units", "0", cwd=tmp_path)
-    assert (code, out) == (2, "")
-    assert error == "error: units: must be greater than 0, not 0\n"

@@ -1,23 +1,11 @@
-"""The lesson of the gates, as a notebook and as a script, and its solutions."""
-
-import json
+"""The lesson of the gates, as a script, and its solutions."""
 
 import numpy as np
 import pytest
 
-from tests.tutorials import notebooks
-from tests.tutorials.scripts import TUTORIALS, python, small_run
+from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "05_gates.py"
-
-
-def metrics(folder):
-    return json.loads((folder / "metrics.json").read_text("utf-8"))
-
-
-@pytest.mark.tensorflow
-def test_as_a_notebook(tmp_path):
-    notebooks.check(notebooks.execute(LESSON, quick=True, output=str(tmp_path)))
 
 
 @pytest.mark.tensorflow
@@ -48,9 +36,3 @@ def test_the_solutions(tmp_path_factory):
     lstm, elman = (row["weights"] for row in found["same_weights"])
     assert elman == pytest.approx(lstm, rel=0.2)
     assert len(found["gru"]) == 2 and len(found["gru"][0]) == 10
-
-
-def test_a_wrong_parameter(tmp_path):
-    code, out, error = python(LESSON, "--timesteps", "0", cwd=tmp_path)
-    assert (code, out) == (2, "")
-    assert error == "error: timesteps: must be greater than 0, not 0\n"
