@@ -185,7 +185,8 @@ def test_judge(generator, reviews, tmp_path):
         stub, str(tmp_path / "saved_model"), {"serving_default": stub.opinion}
     )
     options = tutorial.read_options(["--length", "40", "--judge", str(tmp_path)])
-    found = tutorial.judge(generator, reviews, options, count=5)
+    opinion = tutorial.load_judge(tmp_path)
+    found = tutorial.judge(generator, reviews, opinion, options, count=5)
     right = 0
     for kind in ("negative", "positive"):
         for text in tutorial.write(generator, reviews, kind, 5, 40, 0.7):
