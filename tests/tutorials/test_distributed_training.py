@@ -191,7 +191,8 @@ class Job:
         """Sends a process a signal when the job has taken some steps."""
 
         def taken():
-            assert not any(self.ended(each) for each in range(len(self.pids)))
+            for each in range(len(self.pids)):
+                assert not self.ended(each), self.printed(each)
             return self.printed(0).count("step\n") >= steps
 
         wait_until(taken)

@@ -194,7 +194,7 @@ class Alone:
         return contextlib.nullcontext()
 
     def from_first(self, folder):
-        """A context with a folder (or `None`) that the first process has."""
+        """A context with a folder (or `None`) that the first process has, by its name."""
         return contextlib.nullcontext(folder)
 
     def local(self, network, copy=None):
@@ -390,7 +390,7 @@ class Processes(OneMachine):
         files = io.BytesIO()
         if self.first and folder is not None:
             with tarfile.open(fileobj=files, mode="w") as archive:
-                archive.add(folder, ".")
+                archive.add(folder, folder.name)
         content = self._broadcast(files.getvalue())
         if self.first or not content:
             yield folder if content else None
@@ -398,7 +398,8 @@ class Processes(OneMachine):
         with tempfile.TemporaryDirectory() as copy:
             with tarfile.open(fileobj=io.BytesIO(content)) as archive:
                 archive.extractall(copy, filter="data")
-            yield Path(copy)
+            (found,) = Path(copy).iterdir()
+            yield found
 
     def _broadcast(self, content):
         """The bytes that the first process passes, in all processes."""
