@@ -346,7 +346,7 @@ class RNN(keras.layers.RNN):
             return f"the fast pass does not call `{method}`, which is overridden"
         for cell in self._levels():
             if not isinstance(cell, RecurrentCell):
-                return f"{cell.name} is not a cell of keras_rnn"
+                return f"{getattr(cell, 'name', cell)} is not a cell of keras_rnn"
             if obstacle := cell.fast_pass_obstacle():
                 return obstacle
         return None
