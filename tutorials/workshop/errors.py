@@ -10,6 +10,7 @@ import sys
 import keras
 
 from workshop import printing
+from workshop.machine import in_notebook
 
 # How to go on where a run is interrupted, while there is one: see `runs.Run`.
 advice = None
@@ -72,7 +73,7 @@ def hook(kind, error, traceback):
 
 def start(main):
     """Runs a program: as a script with its command line, in a notebook without."""
-    if "ipykernel" in sys.modules:
+    if in_notebook():
         main([])
     else:
         sys.exit(main())

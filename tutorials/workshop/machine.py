@@ -5,7 +5,14 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import sys
 from pathlib import Path
+
+
+def in_notebook():
+    """Whether a notebook runs here, rather than a script that has imported IPython."""
+    ipython = sys.modules.get("IPython")
+    return bool(ipython and ipython.get_ipython())
 
 
 def machine_and_date():

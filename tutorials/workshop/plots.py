@@ -1,13 +1,12 @@
 """The look of the plots, and those that several lessons draw."""
 
-import sys
-
 import matplotlib
 import matplotlib.pyplot as plt
 
 from workshop.files import replacing
+from workshop.machine import in_notebook
 
-if "ipykernel" not in sys.modules:
+if not in_notebook():
     matplotlib.use("Agg")  # files, not windows
 
 # Told apart by all kinds of colour vision (Okabe and Ito's colours).
