@@ -18,6 +18,5 @@ def check_installed(what, extra, *packages):
             found = None
         if found is None:
             raise ImportError(
-                f"{what} needs the package {package}: "
-                f'pip install "keras-rnn[{extra}]"'
+                f'{what} needs the package {package}: pip install "keras-rnn[{extra}]"'
             )
