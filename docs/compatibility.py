@@ -31,7 +31,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 import keras_rnn  # noqa: E402
-from keras_rnn.export import export  # noqa: E402
+from keras_rnn import export_model  # noqa: E402
 from tests import oracle  # noqa: E402
 
 SIZES = [(3, 13), (2, 29)]  # (batch, timesteps)
@@ -343,7 +343,7 @@ def export_all(options, runtime, folder):
     for number, row in rows(options):
         path = folder / f"{number}{suffix}"
         error = deployed.finding(
-            lambda n=number, r=row, to=path: export(
+            lambda n=number, r=row, to=path: export_model(
                 model_of(n, *r, folder), to, runtime
             )
         )
@@ -439,7 +439,7 @@ def document(options, found):
         f"Random weights, the biases and the first states among them; {sizes}; ids are "
         "padded with zeros to different lengths, and masked where the model masks. "
         "TensorFlow saved the weights; JAX and PyTorch loaded them, each in a process of "
-        "its own. SavedModel, ONNX and LiteRT are what `keras_rnn.export.export` wrote "
+        "its own. SavedModel, ONNX and LiteRT are what `keras_rnn.export_model` wrote "
         "under TensorFlow, with free batch and time (LiteRT: one sequence at a time, "
         "builtin operations only). TensorFlow, onnxruntime and ai-edge-litert ran it, each "
         "in a process of its own in which neither Keras nor keras_rnn can be imported "

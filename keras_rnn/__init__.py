@@ -1,7 +1,7 @@
 """Recurrent neural networks in Keras, to understand, use, train and ship."""
 
-from keras_rnn import export
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.export import export_model
 from keras_rnn.generation import Generator
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
 from keras_rnn.rnn import GRU, LSTM, RNN, ElmanRNN
@@ -24,7 +24,7 @@ __all__ = [
     "Generator",
     "GradientFlow",
     "LSTMCell",
-    "export",
+    "export_model",
     "jacobian_spectrum",
     "state_gradients",
     "windows",

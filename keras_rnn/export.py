@@ -1,12 +1,11 @@
 """Models written for programs that have no Keras: SavedModel, ONNX and LiteRT.
 
-`export` writes a model in one of these formats, runs what it wrote in the runtime that is
-to serve it, and compares. What differs from the model is not left behind.
+`export_model` writes a model in one of these formats, runs what it wrote in the runtime
+that is to serve it, and compares. What differs from the model is not left behind.
 """
 
 import contextlib
-from collections.abc import Callable
-from typing import NamedTuple
+import warnings
 
 import keras
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from keras_rnn.arguments import as_path
 from keras_rnn.extras import check_installed
 from keras_rnn.files import replacing
-from keras_rnn.rnn import RNN
+from keras_rnn.formats import FORMATS, layers_of
 
 # Batch and time steps that are tried. Neither is the same twice, so that a size that was
 # taken for fixed shows; the steps are more than most convolutions need.
@@ -26,10 +25,8 @@ SIZES = ((3, 13), (2, 8))
 # these after as many steps. A graph that is wrong differs by hundredths at least.
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
-OPSET = 18  # of ONNX: the newest that tf2onnx writes
 
-
-def export(model, path, format="saved_model"):
+def export_model(model, path, format="saved_model"):
     """Writes a model for a program that has no Keras, and checks what it wrote.
 
     The file is run on random inputs of several sizes, padded ones among them, by the
@@ -72,14 +69,14 @@ def export(model, path, format="saved_model"):
     >>> x = keras.Input((None, 3), name="x")
     >>> model = keras.Model(x, {"y": RNN(keras.layers.GRUCell(4))(x)})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     export(model, pathlib.Path(folder, "model"))
+    ...     export_model(model, pathlib.Path(folder, "model"))
     ...     sorted(each.name for each in pathlib.Path(folder, "model").iterdir())
     ['assets', 'fingerprint.pb', 'saved_model.pb', 'variables']
     """
     _check(model, format)
     kind = FORMATS[format]
     path = _checked_path(path, kind.suffix)
-    dtypes = {layer.compute_dtype for layer in _layers(model)}
+    dtypes = {layer.compute_dtype for layer in layers_of(model)}
     tolerance = max(TOLERANCE.get(dtype, 0.0) for dtype in dtypes)
     model = _with_names(model)
     shared = {each.name for each in model.inputs} & set(model.output)
@@ -107,6 +104,16 @@ def export(model, path, format="saved_model"):
         for outputs in given:
             for each in zip(batches, outputs, wanted):
                 _compare(*each, tolerance)
+
+
+def export(model, path, format="saved_model"):
+    """The name of `export_model` until version 0.2."""
+    warnings.warn(
+        "`keras_rnn.export.export` is now `keras_rnn.export_model`",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    export_model(model, path, format)
 
 
 def _check(model, format):
@@ -138,7 +145,7 @@ def _check(model, format):
             "the words in a text file beside it (`get_vocabulary()`): the number of a "
             "word is that of its line, counted from 0."
         )
-    for layer in _layers(model):
+    for layer in layers_of(model):
         if getattr(layer, "stateful", False):
             raise ValueError(
                 f"`model` must not be stateful, which {layer.name} is: the program that "
@@ -195,20 +202,6 @@ def new_saved_model(path, what):
 # ---------------------------------------------------------------------------- the model
 
 
-def _layers(layer, known=None):
-    """A layer and all that are in it, however deep."""
-    known = set() if known is None else known
-    if id(layer) in known:
-        return
-    known.add(id(layer))
-    yield layer
-    inner = layer.layers if isinstance(layer, keras.Model) else vars(layer).values()
-    inner = [v for v in inner if isinstance(v, (keras.Layer, list, tuple, dict))]
-    for each in keras.tree.flatten(inner):
-        if isinstance(each, keras.Layer):
-            yield from _layers(each, known)
-
-
 def _with_names(model):
     """The model on inputs by name, with outputs by name."""
     inputs = [
@@ -238,7 +231,7 @@ def _random_inputs(model, batch, timesteps, padded):
     With `padded` each row ends in zeros, which mean no word, and a masked step.
     """
     rng = np.random.default_rng(batch * timesteps + padded)
-    sizes = [e.input_dim for e in _layers(model) if hasattr(e, "input_dim")]
+    sizes = [e.input_dim for e in layers_of(model) if hasattr(e, "input_dim")]
     ids = min(sizes, default=2)
     real = np.arange(timesteps) < rng.integers(0, timesteps + 1, (batch, 1))
     inputs = {}
@@ -274,128 +267,3 @@ def _compare(inputs, given, wanted, tolerance):
             f"the model. Output {name!r} {difference} on inputs of the shapes {shapes}; "
             f"rounding explains {limit:.2g}."
         )
-
-
-# -------------------------------------------------------------------------- the formats
-
-
-def _write_saved_model(model, path):
-    # What serves is not trained: JAX need not write gradients, which fails with masks.
-    on_jax = keras.backend.backend() == "jax"
-    options = {"jax2tf_kwargs": {"with_gradient": False}} if on_jax else {}
-    model.export(str(path), verbose=False, **options)
-
-
-def _load_saved_model(path):
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(path))
-    serve = loaded.signatures["serving_default"]
-
-    def run(inputs, loaded=loaded):  # whose variables live as long as it does
-        outputs = serve(**{name: tf.constant(value) for name, value in inputs.items()})
-        return {name: value.numpy() for name, value in outputs.items()}
-
-    return run
-
-
-def _write_onnx(model, path):
-    model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
-
-
-def _load_onnx(path):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path)
-    names = [output.name for output in session.get_outputs()]
-    return lambda inputs: dict(zip(names, session.run(names, inputs)))
-
-
-@contextlib.contextmanager
-def _loops_of_keras(model):
-    """Keras's loops instead of the fast pass, which converts to LiteRT, but wrongly.
-
-    Loops side by side, of several steps in a turn, gave wrong numbers from the second run
-    on, in a third of the interpreters (ai-edge-litert 2.3.0; right without its XNNPACK).
-    Of one step in a turn, Elman cells with an output still do. Over Keras's loops 39
-    models were right in 100 interpreters each.
-    """
-    layers = [layer for layer in _layers(model) if isinstance(layer, RNN)]
-    for layer in layers:
-        object.__setattr__(layer, "inner_loop", super(RNN, layer).inner_loop)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            object.__delattr__(layer, "inner_loop")
-
-
-def _write_litert(model, path):
-    import tensorflow as tf
-
-    batch_of_one = {
-        i.name: keras.InputSpec(shape=(1, *i.shape[1:]), dtype=i.dtype, name=i.name)
-        for i in model.inputs
-    }
-    with _loops_of_keras(model):
-        model.export(
-            str(path),
-            format="litert",
-            verbose=False,
-            input_signature=[batch_of_one],
-            target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
-        )
-
-
-def _load_litert(path):
-    from ai_edge_litert.interpreter import Interpreter
-
-    run = Interpreter(str(path)).get_signature_runner()
-    return lambda inputs: run(**inputs)
-
-
-class _Format(NamedTuple):
-    """How a format is written, and run.
-
-    Attributes:
-        write: Function of a model with names, and a path.
-        load: Function of a path, which returns a function from inputs to outputs.
-        suffix: Of the path; that of a folder is empty.
-        packages: What it needs beside TensorFlow.
-        backends: Those of Keras that can write it.
-        no_dtypes: Those that it cannot compute in.
-        batch: The batch size, if it is fixed.
-        loads: How many times it is loaded to be tried.
-    """
-
-    write: Callable
-    load: Callable
-    suffix: str = ""
-    packages: tuple = ()
-    backends: tuple = ("tensorflow",)
-    no_dtypes: tuple = ()
-    batch: int | None = None
-    loads: int = 1
-
-
-FORMATS = {
-    "saved_model": _Format(
-        _write_saved_model, _load_saved_model, backends=("tensorflow", "jax")
-    ),
-    "onnx": _Format(
-        _write_onnx,
-        _load_onnx,
-        suffix=".onnx",
-        packages=("tf2onnx", "onnx", "onnxruntime"),
-        no_dtypes=("bfloat16",),
-    ),
-    "litert": _Format(
-        _write_litert,
-        _load_litert,
-        suffix=".tflite",
-        packages=("ai_edge_litert",),
-        no_dtypes=("bfloat16", "float16", "float64"),
-        batch=1,
-        loads=10,  # what goes wrong there has done so in some interpreters only
-    ),
-}

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_rnn import GRU, LSTM, RNN, ElmanCell, ElmanRNN, Generator
-from keras_rnn.export import FORMATS, export
+import keras_rnn
+from keras_rnn import GRU, LSTM, RNN, ElmanCell, ElmanRNN, Generator, export_model
+from keras_rnn.formats import FORMATS
 
 SUFFIXES = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 
@@ -78,7 +79,7 @@ def inputs_of(model, batch, timesteps):
 def test_the_file_gives_the_numbers_of_the_model(tmp_path, build, format):
     model = build()
     path = tmp_path / f"model{SUFFIXES[format]}"
-    export(model, path, format)
+    export_model(model, path, format)
     for size in [(1, 1), (1, 31)] if format == "litert" else [(1, 1), (5, 31)]:
         inputs = inputs_of(model, *size)
         wanted = model(list(inputs.values()) if len(inputs) > 1 else inputs["ids"])
@@ -98,7 +99,7 @@ def test_the_file_gives_the_numbers_of_the_model(tmp_path, build, format):
 def test_onnx_has_the_names_of_the_model_free_sizes_and_the_opset(tmp_path):
     import onnx
 
-    export(small(), tmp_path / "m.onnx", format="onnx")
+    export_model(small(), tmp_path / "m.onnx", format="onnx")
     written = onnx.load(tmp_path / "m.onnx")
     onnx.checker.check_model(written)
     assert [i.name for i in written.graph.input] == ["x"]
@@ -114,7 +115,7 @@ def test_litert_has_builtin_operations_only_and_gives_the_same_again(tmp_path):
 
     x = vectors()
     model = keras.Model(x, {str(i): LSTM(4)(x) for i in range(2)})
-    export(model, tmp_path / "m.tflite", format="litert")
+    export_model(model, tmp_path / "m.tflite", format="litert")
     assert b"Flex" not in (tmp_path / "m.tflite").read_bytes()
     inputs = inputs_of(model, 1, 13)
     wanted = model(inputs["x"])
@@ -129,7 +130,7 @@ def test_litert_has_builtin_operations_only_and_gives_the_same_again(tmp_path):
 @pytest.mark.tensorflow
 def test_a_layer_keeps_its_fast_pass(tmp_path):
     model = small()
-    export(model, tmp_path / "m.onnx", format="onnx")
+    export_model(model, tmp_path / "m.onnx", format="onnx")
     assert "inner_loop" not in vars(model.layers[-1])
     assert model.layers[-1].uses_fast_pass
 
@@ -138,7 +139,7 @@ def test_a_layer_keeps_its_fast_pass(tmp_path):
 def test_half_precision_goes_to_onnx(tmp_path):
     x = vectors()
     model = keras.Model(x, {"y": ElmanRNN(4, dtype="mixed_float16")(x)})
-    export(model, tmp_path / "m.onnx", format="onnx")
+    export_model(model, tmp_path / "m.onnx", format="onnx")
     inputs = inputs_of(model, 2, 9)
     given = serve(tmp_path / "m.onnx", "onnx", inputs)["y"]
     assert given.dtype == "float16"
@@ -153,8 +154,8 @@ def test_strings_go_into_a_saved_model_which_replaces_the_one_before(tmp_path):
     model = keras.Model(text, {"y": y})
     path, disk = tmp_path / "served", tmp_path / "disk"
     path.symlink_to(disk)
-    export(small(), path)
-    export(model, path)
+    export_model(small(), path)
+    export_model(model, path)
     texts = np.array(["good good bad", "odd", "bad"], dtype=object)
     given = serve(path, "saved_model", {"text": texts})["y"]
     wanted = model(keras.ops.convert_to_tensor(texts.tolist()))["y"]
@@ -162,7 +163,7 @@ def test_strings_go_into_a_saved_model_which_replaces_the_one_before(tmp_path):
     assert sorted(tmp_path.iterdir()) == [disk, path] and path.is_symlink()
     for format in ("onnx", "litert"):
         with pytest.raises(ValueError, match="text file beside it"):
-            export(model, tmp_path / f"m{SUFFIXES[format]}", format)
+            export_model(model, tmp_path / f"m{SUFFIXES[format]}", format)
 
 
 @keras.saving.register_keras_serializable("test_export")
@@ -185,13 +186,13 @@ def test_what_differs_is_not_left_behind(tmp_path, format):
     with pytest.raises(
         RuntimeError, match="Output 'y' differs by .* rounding explains"
     ):
-        export(model, path, format)
+        export_model(model, path, format)
     assert list(tmp_path.iterdir()) == []
     old = path / "saved_model.pb" if format == "saved_model" else path
     old.parent.mkdir(exist_ok=True)
     old.write_bytes(b"old")
     with pytest.raises(RuntimeError, match="Nothing was written"):
-        export(model, path, format)
+        export_model(model, path, format)
     assert list(tmp_path.iterdir()) == [path] and old.read_bytes() == b"old"
 
 
@@ -201,7 +202,7 @@ def test_what_cannot_be_converted_leaves_nothing(tmp_path, format):
     x = vectors()
     model = keras.Model(x, {"y": keras.layers.Lambda(keras.ops.fft2)((x, x))[0]})
     with pytest.raises(RuntimeError, match=f"cannot be written as {format}"):
-        export(model, tmp_path / f"m{SUFFIXES[format]}", format)
+        export_model(model, tmp_path / f"m{SUFFIXES[format]}", format)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,7 +257,7 @@ def test_refusals_name_the_argument_before_any_work(tmp_path, message):
     (tmp_path / "folder.tflite").mkdir()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=message):
-        export(build(), tmp_path / name, format)
+        export_model(build(), tmp_path / name, format)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -264,7 +265,7 @@ def test_refusals_name_the_argument_before_any_work(tmp_path, message):
 @pytest.mark.parametrize("path", [None, 5, "", b"m", "m\0"])
 def test_a_path_is_a_path(path):
     with pytest.raises(ValueError, match="`path` must be a path"):
-        export(small(), path)
+        export_model(small(), path)
 
 
 @pytest.mark.tensorflow
@@ -276,7 +277,7 @@ def test_a_missing_package_is_named_with_its_extra(
 ):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"{package}: pip install .*\[export\]"):
-        export(small(), tmp_path / f"m{SUFFIXES[format]}", format)
+        export_model(small(), tmp_path / f"m{SUFFIXES[format]}", format)
 
 
 def test_each_backend_writes_what_it_can_and_says_the_way_for_the_rest(tmp_path):
@@ -286,14 +287,14 @@ def test_each_backend_writes_what_it_can_and_says_the_way_for_the_rest(tmp_path)
         path = tmp_path / f"{format}{suffix}"
         if backend in FORMATS[format].backends:
             if format == "saved_model":  # the others are tried above
-                export(model, path, format)
+                export_model(model, path, format)
                 inputs = inputs_of(model, 3, 11)
                 given = serve(path, format, inputs)["opinion"]
                 wanted = keras.ops.convert_to_numpy(model(inputs["ids"])["opinion"])
                 np.testing.assert_allclose(given, wanted, rtol=0, atol=1e-5)
         else:
             with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
-                export(model, path, format)
+                export_model(model, path, format)
 
 
 @pytest.mark.tensorflow
@@ -301,7 +302,7 @@ def test_on_pytorch_it_says_so(tmp_path, monkeypatch):
     model = small()
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(RuntimeError, match="runs on torch: save the model"):
-        export(model, tmp_path / "m", "saved_model")
+        export_model(model, tmp_path / "m", "saved_model")
 
 
 @pytest.mark.tensorflow
@@ -312,3 +313,10 @@ def test_onnx_by_keras_itself(tmp_path):
     model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
     (given,) = serve(tmp_path / "model.onnx", "onnx", {"ids": ids}).values()
     np.testing.assert_allclose(given, wanted, atol=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_the_name_of_before_still_works(tmp_path):
+    with pytest.warns(DeprecationWarning, match="keras_rnn.export_model"):
+        keras_rnn.export.export(small(), tmp_path / "m")
+    assert (tmp_path / "m" / "saved_model.pb").exists()

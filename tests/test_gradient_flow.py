@@ -771,7 +771,9 @@ def test_tensorboard(random, tmp_path):
 def test_tensorboard_that_is_not_there(random, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     x, y, _ = batch(random)
-    with pytest.raises(ImportError, match=r"tensorboard: pip install .keras-rnn\[plots\]"):
+    with pytest.raises(
+        ImportError, match=r"tensorboard: pip install .keras-rnn\[plots\]"
+    ):
         GradientFlow(x, y, log_dir=tmp_path)
 
 
