@@ -61,9 +61,9 @@ def _load_onnx(path):
 def _loops_of_keras(model):
     """Keras's loops instead of the fast pass, which converts to LiteRT, but wrongly.
 
-    Loops side by side, of several steps in a turn, gave wrong numbers from the second run
+    Loops side by side, of several steps in one iteration, gave wrong numbers from the second run
     on, in a third of the interpreters (ai-edge-litert 2.3.0; right without its XNNPACK).
-    Of one step in a turn, Elman cells with an output still do. Over Keras's loops 39
+    Of one step in each, Elman cells with an output still do. Over Keras's loops 39
     models were right in 100 interpreters each.
     """
     layers = [layer for layer in layers_of(model) if isinstance(layer, RNN)]

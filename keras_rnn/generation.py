@@ -1,12 +1,12 @@
 """One to many: a network that writes, its own output fed back in.
 
-A `Generator` reads a character and says how likely each character of its vocabulary
-comes next. One is drawn, is written, and is what the network reads next:
+A `Generator` reads a character and says how likely each character of its vocabulary is
+to come next. One is sampled, is written, and is what the network reads next:
 
     y_t = softmax(h_t @ output_kernel + output_bias)      x_{t+1} ~ y_t
 
-It is trained on the windows of `keras_rnn.text_windows`; how one character is drawn
-stands in `keras_rnn.sampling`.
+It is trained on the windows of `keras_rnn.text_windows`; how one character is
+sampled, in `keras_rnn.sampling`.
 """
 
 import inspect
@@ -30,7 +30,7 @@ from keras_rnn.sampling import checked_seed, checked_settings, draw, prepare, un
 from keras_rnn.text_windows import ConsecutiveWindows
 from keras_rnn.vocabulary import Vocabulary
 
-UNROLL = 4  # steps in one turn of the loop that writes: a turn costs as much as a step
+UNROLL = 4  # steps in one iteration of the writing loop, which costs as much as a step
 CHUNK = 64 * UNROLL  # characters that one call of the loop writes at most
 STREAM_CHUNK = 4 * UNROLL  # the same for `stream`: what one waits for
 
@@ -58,7 +58,7 @@ class Generator(keras.Model):
     made: it can write at once, if nonsense.
 
     **Conditions.** With `conditions`, a text is of a class, and its class sets the state
-    before the first step: each class has its own learned first state, in each level,
+    before the first step: each class has its own learned initial state, in each level,
     trained by back-propagation. Train on `{"tokens": x, "conditions": ids}`, where
     `ids` are positions in `conditions`, one for each row; write with
     `generate(..., condition="positive")`. With a `start` character the prompt may be
@@ -68,7 +68,7 @@ class Generator(keras.Model):
     **Truncated back-propagation through time.** Trained on `ConsecutiveWindows`, each
     window of a row starts from the state where the window before it ended. The gradient
     is cut there. The first window of each row, in each epoch, starts from the learned
-    first state, and trains it.
+    initial state, and trains it.
 
     Args:
         vocabulary: String or sequence of characters, in any order: it is kept sorted,
@@ -78,7 +78,7 @@ class Generator(keras.Model):
         dropout: Number in [0, 1], default 0: the fraction of the outputs of each level
             that is dropped in training.
         conditions: List of different strings, the classes of texts, or `None` (default).
-            The first states of the cells then have a row for each class, and belong to
+            The initial states of the cells then have a row for each class, and belong to
             the generator: the cells must not be built yet.
         start: A character of the vocabulary that each text begins with, or `None`
             (default). The generator reads it before the prompt, which may then be
@@ -411,7 +411,7 @@ class Generator(keras.Model):
             )
 
     def _carry_on(self, first, fresh, training):
-        """The carried states, and the first states in the rows that start afresh."""
+        """The carried states, and the initial states in the rows that start afresh."""
         if not self._carried:
             raise ValueError(
                 "`fresh` is for `fit`, `evaluate` and `predict` on `ConsecutiveWindows`. "
@@ -483,7 +483,7 @@ class Generator(keras.Model):
                 characters whose chances sum up to `top_p`, after temperature and
                 `top_k`.
             stop: String, or a list of strings: a text ends before the first of them.
-            seed: Integer from 0 to 2**32 - 1. `None`: another text at each call, drawn
+            seed: Integer from 0 to 2**32 - 1. `None`: another text at each call, sampled
                 from Python's `random`, which `keras.utils.set_random_seed` sets.
             condition: One of the model's `conditions`, for all prompts, or a list with
                 one for each. Needed if the model has conditions.
@@ -616,13 +616,13 @@ class Generator(keras.Model):
         )
 
         def body(k, last, states, written):
-            turn = [k + i for i in range(UNROLL)]
+            steps = [k + i for i in range(UNROLL)]
             new = []
-            for step in turn:
+            for step in steps:
                 logits, states = self.step(last, states)
                 last = draw(logits, uniforms[step], *cut)
                 new.append(last)
-            places = ops.stack([[step] for step in turn])
+            places = ops.stack([[step] for step in steps])
             written = ops.scatter_update(written, places, ops.stack(new))
             return k + UNROLL, last, states, written
 

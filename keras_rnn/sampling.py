@@ -1,4 +1,4 @@
-"""How one character is drawn from what a network thinks of all.
+"""How one character is sampled from the probabilities that a network gives to all.
 
 `sample` draws from logits, with temperature, `top_k` and `top_p`. What is random comes
 from `uniform`, by seed and place, so that a text is the same on every backend and in an
@@ -20,11 +20,11 @@ LARGEST = float(np.finfo("float32").max)
 def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
     """Draws a character from each row of logits.
 
-    With the characters sorted from the likeliest, p their chances
+    With the characters sorted from the likeliest, p their probabilities
 
         p = softmax(logits / temperature)       of the first `top_k`
 
-    and of these the first whose p sum up to `top_p`, the one drawn is where the running
+    and of these the first whose p sum up to `top_p`, the one sampled is where the running
     sum of p passes `uniforms` times the sum of all that are left.
 
     Args:
@@ -71,7 +71,7 @@ def draw(logits, uniforms, scale, ranks, penalty, reach):
 def uniform(seed, rows, steps):
     """Random numbers that are a hash of where they stand, and so need no order.
 
-    That of a row and a step is the same whatever else is drawn, on every backend, and in
+    That of a row and a step is the same whatever else is sampled, on every backend, and in
     an exported graph. The hash is the last stage of Austin Appleby's MurmurHash3; that a
     hash of a counter makes good random numbers: John K. Salmon et al., 2011, Parallel
     random numbers: as easy as 1, 2, 3.

@@ -137,6 +137,7 @@ def check_against_the_loop(kind, how, draw, tolerance=TOLERANCE):
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @settings(max_examples=15 if CELLS_IN_FLOAT64 else 4)  # JAX compiles each
 @given(st.data())
@@ -144,6 +145,7 @@ def test_gradients_equal_autodiff_through_the_loop(kind, data):
     check_against_the_loop(kind, "eager", data.draw)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", CELLS)
 @settings(max_examples=8)
@@ -152,6 +154,7 @@ def test_gradients_in_a_graph_of_unknown_sizes(kind, data):
     check_against_the_loop(kind, "unknown sizes", data.draw)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", CELLS)
 @settings(max_examples=6)
@@ -195,6 +198,7 @@ def test_weights_of_keras_give_its_outputs_and_gradients(kind, masked):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("how", WAYS)
 def test_dropout_is_that_of_the_loop(kind, how):
@@ -253,6 +257,7 @@ def test_the_choice_and_its_reason():
         assert reason in layer.fast_pass_obstacle
 
 
+@pytest.mark.slow
 @pytest.mark.float64
 @pytest.mark.parametrize(
     "make",
@@ -286,6 +291,7 @@ def test_gru_with_reset_before_the_product_is_that_of_keras():
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("how", WAYS)
 def test_the_gradient_of_a_gradient(kind, how):
@@ -311,6 +317,7 @@ def test_the_gradient_of_a_gradient(kind, how):
         np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.float64
 def test_the_gradient_of_a_gradient_equals_finite_differences():
     layer = ElmanRNN(3, dtype="float64")
@@ -326,6 +333,7 @@ def test_the_gradient_of_a_gradient_equals_finite_differences():
         np.testing.assert_allclose(ours, by_differences, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_persistent_tape_in_a_graph():
     """Two losses of one forward pass, each with its gradient."""
@@ -350,6 +358,7 @@ def test_a_persistent_tape_in_a_graph():
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_what_is_exported_holds_plain_operations(tmp_path):
     import tensorflow as tf
@@ -369,6 +378,7 @@ def test_what_is_exported_holds_plain_operations(tmp_path):
     np.testing.assert_allclose(loaded.serve(x), model(x), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", LAYERS)
 def test_litert_needs_builtin_operations_only(kind):
@@ -398,6 +408,7 @@ def test_litert_needs_builtin_operations_only(kind):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_new_sizes_are_compiled_once_each(monkeypatch):
     import tensorflow as tf
@@ -438,6 +449,7 @@ def is_compiled(function, *shape):
     return any(node.attr["_XlaMustCompile"].b for node in nodes)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_first_lengths_are_compiled_and_all_are_right():
     import tensorflow as tf
@@ -459,6 +471,7 @@ def test_the_first_lengths_are_compiled_and_all_are_right():
         np.testing.assert_allclose(function(x), layer(x), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", LAYERS)
 def test_bfloat16_is_not_compiled_on_a_processor(kind):
@@ -476,6 +489,7 @@ def test_bfloat16_is_not_compiled_on_a_processor(kind):
 # ---------------------------------------------------------------- the loop by itself
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def inputs_of(model, batch, timesteps):
     return inputs
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("format", SUFFIXES)
 @pytest.mark.parametrize("build", [masked, with_states])
@@ -95,6 +96,7 @@ def test_the_file_gives_the_numbers_of_the_model(tmp_path, build, format):
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_onnx_has_the_names_of_the_model_free_sizes_and_the_opset(tmp_path):
     import onnx
@@ -109,6 +111,7 @@ def test_onnx_has_the_names_of_the_model_free_sizes_and_the_opset(tmp_path):
     assert {o.domain: o.version for o in written.opset_import}[""] == 18
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_litert_has_builtin_operations_only_and_gives_the_same_again(tmp_path):
     from ai_edge_litert.interpreter import Interpreter
@@ -127,6 +130,7 @@ def test_litert_has_builtin_operations_only_and_gives_the_same_again(tmp_path):
                 np.testing.assert_allclose(given[name], wanted[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_layer_keeps_its_fast_pass(tmp_path):
     model = small()
@@ -135,6 +139,7 @@ def test_a_layer_keeps_its_fast_pass(tmp_path):
     assert model.layers[-1].uses_fast_pass
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_half_precision_goes_to_onnx(tmp_path):
     x = vectors()
@@ -146,6 +151,7 @@ def test_half_precision_goes_to_onnx(tmp_path):
     np.testing.assert_allclose(given, model(inputs["x"])["y"], rtol=0, atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_strings_go_into_a_saved_model_which_replaces_the_one_before(tmp_path):
     words = keras.layers.TextVectorization(vocabulary=["good", "bad"])
@@ -177,6 +183,7 @@ class HalvesWhatIsFree(keras.layers.Layer):
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("format", SUFFIXES)
 def test_what_differs_is_not_left_behind(tmp_path, format):
@@ -196,6 +203,7 @@ def test_what_differs_is_not_left_behind(tmp_path, format):
     assert list(tmp_path.iterdir()) == [path] and old.read_bytes() == b"old"
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_what_cannot_be_converted_leaves_nothing(tmp_path, format):
@@ -249,6 +257,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("message", REFUSED)
 def test_refusals_name_the_argument_before_any_work(tmp_path, message):
@@ -268,6 +277,7 @@ def test_a_path_is_a_path(path):
         export_model(small(), path)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "package, format", [("onnxruntime", "onnx"), ("tf2onnx", "onnx")]
@@ -280,6 +290,7 @@ def test_a_missing_package_is_named_with_its_extra(
         export_model(small(), tmp_path / f"m{SUFFIXES[format]}", format)
 
 
+@pytest.mark.slow
 def test_each_backend_writes_what_it_can_and_says_the_way_for_the_rest(tmp_path):
     backend = keras.backend.backend()
     model = masked()
@@ -305,6 +316,7 @@ def test_on_pytorch_it_says_so(tmp_path, monkeypatch):
         export_model(model, tmp_path / "m", "saved_model")
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_onnx_by_keras_itself(tmp_path):
     """`model.export` converts the fast pass as it stands, for those who know no other."""

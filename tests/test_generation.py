@@ -195,6 +195,7 @@ def test_what_is_written_by_cells_with_a_call_of_their_own_is_what_they_are_trai
     np.testing.assert_allclose(output, np.append(2 * h, [[1]], -1), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_drawn_has_the_chances_of_the_equations():
     model, count = elman(), 4000
     logits, states = by_hand(model, model.encode(" t"), learned_states(model))
@@ -283,6 +284,7 @@ def test_a_text_ends_before_the_first_stop():
 # Training
 
 
+@pytest.mark.slow
 def test_fit_learns_the_text_and_conditions():
     model = Generator(
         "\n?" + TEXT, ElmanCell(32), conditions=["cat", "dog"], start="\n", unknown="?"
@@ -316,6 +318,7 @@ def finite_difference(loss, array, epsilon=1e-6):
     return gradient
 
 
+@pytest.mark.slow
 def test_a_condition_trains_its_own_first_states_and_no_other():
     model = generator(ElmanCell(4), ElmanCell(3), conditions=["a", "b", "c"])
     model.compile(keras.optimizers.SGD(1.0), LOSS)
@@ -388,6 +391,7 @@ def test_the_first_states_are_trained_by_the_first_windows_alone():
     assert min(changes(0)) > 1e-4
 
 
+@pytest.mark.slow
 def test_fit_reads_consecutive_windows_in_their_order():
     model, batches = carrying()
     seen = []
@@ -447,6 +451,7 @@ def trained(meanwhile):
     return model.get_weights()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meanwhile", ["validation", "callback"])
 def test_what_is_read_meanwhile_changes_nothing_that_training_carries(meanwhile):
     for after, wanted in zip(trained(meanwhile), trained(None)):
@@ -500,6 +505,7 @@ def test_config_covers_every_argument():
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
 
+@pytest.mark.slow
 def test_mixed_precision_writes_and_trains():
     model = Generator(TEXT, LSTMCell(4), dtype="mixed_bfloat16")
     x, y = windows(model.encode(TEXT), 6)
@@ -523,6 +529,7 @@ def in_new_process(code, folder):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_elsewhere_it_writes_the_same(tmp_path):
     model = lstm()
     model.compile("adam", LOSS)
@@ -541,6 +548,7 @@ for _ in range(2):
     assert in_new_process(code, tmp_path).splitlines() == [text, text]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_export_writes_the_same_where_there_is_only_tensorflow(tmp_path):
     lstm().export(tmp_path / "writer")
@@ -618,6 +626,7 @@ print("as expected")
     assert in_new_process(code, tmp_path) == "as expected\n"
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_export_without_conditions_and_all_or_nothing(tmp_path, monkeypatch):
     import tensorflow as tf

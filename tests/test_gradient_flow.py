@@ -592,6 +592,7 @@ def test_exploding_backwards():
     assert "from step 1 to step 40 of 40" in flow.messages[0]
 
 
+@pytest.mark.slow
 def test_vanishing():
     recurrent = keras.initializers.Orthogonal(0.3)
     layer = keras_rnn.ElmanRNN(8, recurrent_initializer=recurrent, name="memory")
@@ -603,6 +604,7 @@ def test_vanishing():
     assert profile[step - 1] < 1e-6 * profile.max() <= profile[step]
 
 
+@pytest.mark.slow
 def test_healthy_runs_are_silent():
     for layer in (layers.LSTM(8), layers.Bidirectional(keras_rnn.ElmanRNN(8))):
         flow, losses, _ = train(layer, timesteps=15, epochs=3)
@@ -688,6 +690,7 @@ def test_records(random, tmp_path):
             assert found[batch, "state_gradient_norm", "memory", str(t)] == norm
 
 
+@pytest.mark.slow
 def test_norms_of_the_variables(random):
     """Against finite differences of the loss in NumPy, the penalty in it."""
     x, y = random.normal(size=(8, 7, 2)), random.normal(size=(8, 1))
@@ -715,6 +718,7 @@ def test_norms_of_the_variables(random):
         check(norms[variable.path], np.linalg.norm(gradient))
 
 
+@pytest.mark.slow
 def test_training_is_the_same_with_and_without(random):
     x, y = random.normal(size=(16, 5, 2)), random.normal(size=(16, 1))
     weights = []

@@ -98,6 +98,7 @@ def plain(cell):
     return layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize(
     "name, on",
@@ -122,6 +123,7 @@ def test_an_overridden_method_of_a_cell(kind, name, on):
         assert np.abs(difference).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("name", ["get_dropout_mask", "get_recurrent_dropout_mask"])
 def test_an_overridden_dropout_mask(kind, name):
@@ -200,6 +202,7 @@ def test_a_cell_with_both_steps_takes_the_pass():
     check_equal(results(ours), results(keras_layer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize(
     "compiled", [False, pytest.param(True, marks=pytest.mark.tensorflow)]
@@ -245,6 +248,7 @@ def test_calls_alone_compile_nothing_anew():
     assert layer.cell.assignments == before
 
 
+@pytest.mark.slow
 def test_an_activation_assigned_after_fit():
     x = X.astype("float32")
     model = keras.Sequential([ElmanRNN(4, learn_initial_state=False)])
@@ -284,6 +288,7 @@ def test_a_stack_with_a_call_of_its_own(count):
     np.testing.assert_allclose(doubled(X), 2 * once(X), atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_subclass_of_a_layer(kind):
     class Doubled(LAYERS[kind]):
@@ -334,6 +339,7 @@ def test_a_generator_writes_with_the_network_that_it_trains():
         np.testing.assert_allclose(logits, whole[:, t], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("dtype", ["int32", "bool"])
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def expected(layer, x, mask=None, zero_output=False):
 # ---------------------------------------------------------------- against the oracle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @given(
     st.integers(1, 4),
@@ -182,6 +183,7 @@ def test_unroll_is_the_loop_copied(masked):
 # ---------------------------------------------------------------- against SimpleRNN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("return_sequences", [False, True])
@@ -223,6 +225,7 @@ class SimpleRNN(ElmanRNN):
         super().__init__(*args, learn_initial_state=learn_initial_state, **kwargs)
 
 
+@pytest.mark.slow
 def test_kerass_own_tests_of_simple_rnn_pass():
     path = pathlib.Path(keras.__file__).parent / "src/layers/rnn/simple_rnn_test.py"
     if not path.exists():
@@ -255,6 +258,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_back_propagation_trains_the_initial_state(model):
     count, layers = MODELS[model]
@@ -365,6 +369,7 @@ def padded_layer(kind):
     }[kind]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "bidirectional", "zero_output"])
 @given(
     lengths=st.lists(st.integers(0, 5), min_size=1, max_size=4), extra=st.integers(1, 4)
@@ -692,6 +697,7 @@ def dtype_of(tensor):
     return keras.backend.standardize_dtype(tensor.dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["RNN", "ElmanRNN"])
 @pytest.mark.parametrize(
     "policy", ["float32", FLOAT64, "mixed_float16", "mixed_bfloat16"]
@@ -724,6 +730,7 @@ def test_a_cell_keeps_its_own_policy_through_the_config():
     assert again.cell.dtype_policy.name == "mixed_bfloat16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", FLOAT64])
 def test_fit_under_a_policy(policy):
     model = keras.Sequential(
@@ -791,6 +798,7 @@ def every_kind_of_model():
     return keras.Model(inputs, keras.layers.Concatenate()([x, state]))
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_in_a_fresh_process(tmp_path):
     model, x = every_kind_of_model(), data(2, 5)
     x[0, 3:] = 0
@@ -819,6 +827,7 @@ def test_weights_alone(tmp_path):
     np.testing.assert_allclose(one(x), other(x), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", ["every kind", "stateful"])
 def test_saved_model_at_new_sizes(tmp_path, kind):
@@ -858,6 +867,7 @@ class Subclassed(keras.Model):
         return self.dense(self.rnn(self.embedding(tokens), training=training))
 
 
+@pytest.mark.slow
 # JAX without a compiler goes operation by operation. PyTorch's takes minutes with these
 # layers as with Keras's own; by default Keras leaves it alone.
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ CARRYING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", CARRYING)
 @pytest.mark.parametrize("module", [False, True])
@@ -67,6 +68,7 @@ def test_tensorflow_writes_a_stateful_layer_by_itself(tmp_path, kind, module):
         np.testing.assert_allclose(run(tf.constant(x)), want, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_tensorflow_writes_a_generator_that_carries_on(tmp_path):
     import tensorflow as tf
@@ -105,6 +107,7 @@ def refusals():
     return (ValueError, tf.errors.InvalidArgumentError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
 @pytest.mark.parametrize("rows", [7, 8])
 def test_a_last_batch_that_is_smaller(method, rows):
@@ -117,6 +120,7 @@ def test_a_last_batch_that_is_smaller(method, rows):
         getattr(model, method)(*arguments, batch_size=3, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
@@ -193,6 +197,7 @@ def built_cell():
     return cell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 def test_another_number_of_features(kind):
     layer = READERS[kind]()
@@ -428,6 +433,7 @@ def rows_of(nest, rows):
     return keras.tree.map_structure(lambda each: each[rows], nest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize(
     "options", [{}, {"go_backwards": True}, {"unroll": True}], ids=str
@@ -439,6 +445,7 @@ def test_the_cells_of_others(kind, options):
     assert_same(ours(x, initial_state=states), theirs(x, initial_state=states))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("zeros", [False, True])
 def test_the_cells_of_others_with_masks(kind, zeros):
@@ -463,6 +470,7 @@ def test_the_cells_of_others_with_masks(kind, zeros):
         assert_same(rows_of(last, alone), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHERS)
 def test_the_cells_of_others_carry_on(kind):
     options = {"return_sequences": True, "return_state": True}

@@ -198,6 +198,7 @@ def test_greedy_is_the_likeliest_character_each_time(model):
     assert model.translate(SOURCES) == [greedy(model, text) for text in SOURCES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_cells_with_a_call_of_their_own_translate_as_they_are_trained(bidirectional):
     model = build(
@@ -231,6 +232,7 @@ def gains(model):
     return model.log_probability(WORDS, model.translate(WORDS, beam_width=4)) - greedy
 
 
+@pytest.mark.slow
 def test_a_beam_is_never_less_probable_than_greedy(model):
     assert np.min(gains(model)) > -1e-4
 
@@ -239,6 +241,7 @@ def test_a_beam_is_good_for_something():
     assert np.mean(gains(shared("additive")) > 0.1) > 0.1
 
 
+@pytest.mark.slow
 def test_a_beam_as_wide_as_all_texts_finds_the_best(model):
     limit = 3
     candidates = [
@@ -279,6 +282,7 @@ def test_what_never_stops_is_cut_at_the_limit():
     assert model.translate(["ab", ""], 2) == ["", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow  # JAX compiles each size, PyTorch none
 def test_the_loop_is_compiled_once_for_all_sizes():
     model = build()
@@ -320,12 +324,14 @@ class Reversals(keras.utils.PyDataset):
         return self.model.encode(texts, back)
 
 
+@pytest.mark.slow
 def test_it_learns_to_write_backwards():
     model = EncoderDecoder("ab", "xy", ElmanCell(16), 8, attention="dot")
     compiled(model).fit(Reversals(model, 60), epochs=3, shuffle=False, verbose=0)
     assert model.translate(["ab", "bba", "a", "abaa"]) == ["yx", "xyy", "x", "xxyx"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["stack", "dot"])
 def test_every_weight_learns(kind):
     model = shared(kind)
@@ -338,6 +344,7 @@ def test_every_weight_learns(kind):
         assert np.any(gradient), weight.path
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     model = build("additive", dtype="mixed_bfloat16")
     x, _ = model.encode(SOURCES, TARGETS)
@@ -363,6 +370,7 @@ def test_saved_and_loaded(model, tmp_path):
     assert loaded.translate(SOURCES) == model.translate(SOURCES)
 
 
+@pytest.mark.slow
 def test_a_loaded_model_goes_on_training(tmp_path):
     compiled(build("additive")).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -383,6 +391,7 @@ def test_attention_layer_of_ones_own():
 CHARACTERS = "abc?!\u00e9"
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_export_agrees_in_a_process_without_keras(tmp_path):
     model = shared("dot")
@@ -413,6 +422,7 @@ assert not [name for name in sys.modules if name.startswith(("keras.", "keras_rn
     assert alone == together[:20]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_export_refuses_unknown_characters(tmp_path):
     import tensorflow as tf
@@ -430,6 +440,7 @@ def test_export_refuses_unknown_characters(tmp_path):
         translate(texts=tf.constant(["abc", "a!"]))
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_export_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     import tensorflow as tf

@@ -166,6 +166,7 @@ def twins(kind, **options):
     return fast, slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_a_transform_gives_what_it_gives_of_the_loop(kind, name):
@@ -194,6 +195,7 @@ def test_a_transform_gives_what_it_gives_of_the_loop(kind, name):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("kind", CELLS)
 def test_gradients_that_others_register_leave_no_trace(kind):

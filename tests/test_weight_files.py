@@ -111,6 +111,7 @@ def test_files_of_kerass_layers_load_into_ours(kind, build, tmp_path):
         assert_same(model, reference)
 
 
+@pytest.mark.slow
 @every_kind
 def test_whole_models_of_kerass_layers_load_into_ours(kind, tmp_path):
     reference = theirs(words, kind)
@@ -148,6 +149,7 @@ def test_weights_in_several_files(tmp_path):
     assert_same(model, reference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [stack, bidirectional, nested])
 @every_kind
 def test_h5_files_go_both_ways_without_a_learned_state(kind, build, tmp_path):
@@ -175,6 +177,7 @@ def test_an_h5_file_reaches_a_learned_state_by_way_of_a_weights_file(tmp_path):
     assert_same(model, reference)
 
 
+@pytest.mark.slow
 # Keras looks for its own SimpleRNN under the name of the class, which is not that of ours.
 @pytest.mark.parametrize(
     "kind, build",
@@ -189,6 +192,7 @@ def test_files_of_our_layers_load_into_kerass(kind, build, tmp_path):
     assert_same(model, reference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [words, stack])
 @every_kind
 def test_files_of_ours_keep_the_learned_state_and_the_output(kind, build, tmp_path):
@@ -218,6 +222,7 @@ def test_a_model_with_layers_of_both_keeps_them_apart(tmp_path):
         np.testing.assert_array_equal(w, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learned", [False, True])
 @every_kind
 def test_nothing_but_the_initial_state_may_be_missing(kind, learned, tmp_path):

@@ -29,7 +29,7 @@ class GradientFlow(keras.callbacks.Callback):
     It says in words, and once of each kind,
 
     - that the gradient is **not a number**, as soon as the loss or a gradient is;
-    - that it **explodes**: on its way back to some step it grows by a factor of more
+    - that it **explodes**: in the backward pass it grows, up to some step, by a factor of more
       than `explode`;
     - that it **vanishes**: before some step it is less than `vanish` of what it is
       later, in three records in a row. (A GRU or an LSTM often starts so, and learns.)

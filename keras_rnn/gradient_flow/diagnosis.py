@@ -61,7 +61,7 @@ def _first_state(reading):
 
 
 def exploding(level, limit):
-    """That the gradient grows on its way back, in words, or `None`."""
+    """That the gradient grows in the backward pass, in words, or `None`."""
     order, profile = level.travelled(), level.profile()
     reached = [t for t in order if profile[t] > 0]
     if not reached:
@@ -72,7 +72,7 @@ def exploding(level, limit):
     if growth <= limit:
         return None
     return (
-        f"the gradient explodes in {level.name}: on its way back from step {start + 1} "
+        f"the gradient explodes in {level.name}: in the backward pass from step {start + 1} "
         f"to step {most + 1} of {len(profile)} it grows by a factor of {growth:.1e}."
     )
 

@@ -146,7 +146,7 @@ class Probe:
         )
 
     def _backward(self, trainable, others):
-        """The loss and what was watched, and the gradients by variables and by nudges."""
+        """The loss and what was watched, and the gradients of variables and nudges."""
 
         def loss(values):
             variables, nudges = values
@@ -185,16 +185,16 @@ class Probe:
             times[name] = times.get(name, 0) + 1
             if times[name] > 1:
                 name = f"{name} ({times[name]})"
-            turn = -1 if layer.go_backwards else 1
+            order = -1 if layer.go_backwards else 1
             real = mask[0].T if mask else np.ones(saturated.shape[1::-1], bool)
             norms = [
-                norm_of(ops.convert_to_numpy(g), axis=-1).T[:, ::turn]
+                norm_of(ops.convert_to_numpy(g), axis=-1).T[:, ::order]
                 for g in gradients
             ]
             finite = [
-                np.isfinite(s).all(axis=-1).T[:, ::turn] for s in states
+                np.isfinite(s).all(axis=-1).T[:, ::order] for s in states
             ]  # (batch, timesteps) each
-            real = real[:, ::turn]
+            real = real[:, ::order]
             cells = cells_of(layer)
             for level, cell in enumerate(cells):
                 count = len(keras.tree.flatten(cell.state_size))
@@ -205,7 +205,7 @@ class Probe:
                         (finite[0] | ~real).all(axis=0),
                         real,
                         layer.go_backwards,
-                        saturated.transpose(1, 0, 2, 3)[:, ::turn, level],
+                        saturated.transpose(1, 0, 2, 3)[:, ::order, level],
                     )
                 )
                 norms, finite = norms[count:], finite[count:]

@@ -26,7 +26,7 @@ def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0)
     Args:
         model: A compiled Sequential, functional or subclassed model with recurrent
             layers: those of this package, `keras.layers.SimpleRNN`, `LSTM`, `GRU`, or
-            `RNN` over cells whose output is their first state; also in `Bidirectional`,
+            `RNN` over cells whose output is the first of their states; also in `Bidirectional`,
             in stacks, and within other models.
         x: Input of the model, with a known number of time steps.
         y: Targets of the loss.

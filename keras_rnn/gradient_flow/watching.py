@@ -29,7 +29,7 @@ class Call(NamedTuple):
         name: Of the layer.
         layer: The layer.
         inputs: Tensor of shape `(timesteps, batch, features)`.
-        first: List of tensors of shape `(batch, units)`: the first states.
+        first: List of tensors of shape `(batch, units)`: the initial states.
         states: List of tensors of shape `(timesteps, batch, units)`: each later state.
         saturated: Tensor of shape `(timesteps, batch, cells, 2)`: the share of units and
             of gates that are saturated.
@@ -165,7 +165,7 @@ def step_of(layer, inputs, states, nudges=None, training=False, shares=None):
             output = cell.readout(nudged[0])
         else:
             raise ValueError(
-                "The output of a cell must be its first state, or what its `call` gets "
+                "The output of a cell must be the first of its states, or what its `call` gets "
                 "from `self.readout` of it, for the gradient to be known. "
                 f"Received: cell={cell}"
             )
