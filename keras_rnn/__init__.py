@@ -2,6 +2,7 @@
 
 from keras_rnn import export
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.conversion import convert, from_torch
 from keras_rnn.generation import Generator
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
 from keras_rnn.rnn import GRU, LSTM, RNN, ElmanRNN
@@ -22,7 +23,9 @@ __all__ = [
     "Generator",
     "GradientFlow",
     "LSTMCell",
+    "convert",
     "export",
+    "from_torch",
     "jacobian_spectrum",
     "state_gradients",
     "windows",
