@@ -234,7 +234,11 @@ class OnJax:
                 if "eager" in name[-1]:
                     calls[name] = functools.partial(function, *arguments)
                     continue
-                lowered = self.jax.jit(function).lower(*arguments)
+                try:
+                    lowered = self.jax.jit(function).lower(*arguments)
+                except Exception as error:
+                    calls[name] = functools.partial(_raise, error)
+                    continue
                 calls[name] = pool.submit(lowered.compile), arguments
         for name, call in calls.items():
             if isinstance(call, tuple):
@@ -800,6 +804,21 @@ def versions():
     return found
 
 
+def gpu():
+    """The GPUs, their memory and driver, as far as NVIDIA's tool tells."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
+    try:
+        done = subprocess.run(
+            [*query, "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        return "; ".join(done.stdout.splitlines())
+    except (OSError, subprocess.SubprocessError) as error:
+        return in_a_line(error)
+
+
 def processor():
     info = Path("/proc/cpuinfo")
     names = (
@@ -914,13 +933,16 @@ def main(arguments=None):
     end = started + 60 * options.minutes
     there = [name for name in BACKENDS if importlib.util.find_spec(name)]
     backends = [name for name in options.backends or BACKENDS if name in there]
+    machine = {"processor": processor(), "cores": CORES, "versions": versions()}
+    if options.device == "gpu":
+        machine["gpu"] = gpu()
     record = {
-        "machine": {"processor": processor(), "cores": CORES, "versions": versions()},
+        "machine": machine,
         "options": {k: str(v) for k, v in vars(options).items()},
         "records": [],
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{processor()}, {CORES} cores; {versions()}", flush=True)
+    print("; ".join(map(str, machine.values())), flush=True)
 
     def keep(found):
         record["records"].append(found)
