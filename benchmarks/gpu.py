@@ -65,7 +65,7 @@ SHAPES = {
 QUICK = ["A", "I"]
 TINY = {"A": (4, 5, 3, 6)}
 LARGEST = "H"
-EAGER = "A"  # the shape at which JAX is measured without `jax.jit`, too
+CLOSER = "A"  # where ours without cuDNN, and JAX without `jax.jit`, are measured, too
 CELLS = ["lstm", "gru", "elman"]
 ROUNDS = 15
 SAMPLE = 0.02  # seconds, at least
@@ -274,7 +274,7 @@ class OnJax:
         arrays = {**problem.weights, **problem.states}
         weights = [self.tensor(arrays[each], dtype) for each in names]
         found = {"lax.scan": (forward, weights)}
-        if name == EAGER and dtype == "float32":
+        if name == CLOSER and dtype == "float32":
             for peer in ("ours", "keras"):
                 found[f"{peer}, eager"] = layer_peer(self, peer, cell, shape, dtype)
         return found
@@ -392,6 +392,8 @@ def layer_of(name, cell, units, **options):
     classes = {"elman": "ElmanRNN", "lstm": "LSTM", "gru": "GRU"}
     if "zeros" in name:
         options["learn_initial_state"] = False
+    if "loop" in name:
+        options["use_cudnn"] = False
     return getattr(keras_rnn, classes[cell])(units, **options)
 
 
@@ -404,13 +406,15 @@ def layer_peer(on, name, cell, shape, dtype):
     def forward(values, training):
         return on.apply(layer, values[0], list(values[1:]), training=training)
 
+    forward.layer = layer
     return forward, on.values(layer)
 
 
 def peers_of(on, cell, shape, dtype, name):
     """The functions and weights of all that is measured at a shape; errors instead."""
     found = {}
-    for peer in ("ours", "ours, zeros", "keras"):
+    loop = ["ours, loop"] if name == CLOSER and dtype == "float32" else []
+    for peer in ["ours", "ours, zeros", *loop, "keras"]:
         try:
             found[peer] = layer_peer(on, peer, cell, shape, dtype)
         except Exception as error:
@@ -608,12 +612,14 @@ def measure(on, cell, name, shape, dtype, seconds):
     arrays = data_of(shape)
     inputs = on.tensor(arrays[0], dtype)
     upstream = on.tensor(arrays[1], dtype, differentiable=False)
-    functions, notes = {}, {}
+    functions, notes, engine = {}, {}, "unknown"
     for peer, made in peers_of(on, cell, shape, dtype, name).items():
         if isinstance(made, Exception):
             notes["train", peer] = in_a_line(made)
             continue
         forward, weights = made
+        if peer == "ours":
+            engine = str(getattr(forward.layer, "engine", engine))
 
         def train(values, upstream, forward=forward):
             def loss(values):
@@ -642,6 +648,7 @@ def measure(on, cell, name, shape, dtype, seconds):
             "shape": name,
             "sizes": shape,
             "dtype": dtype,
+            "engine": engine,
             **dict(zip(("first", "samples", "notes"), kept)),
         }
 
@@ -851,7 +858,7 @@ def line_of(record):
         parts += [f"{peer}: {text}" for peer, text in record["notes"].items()]
         return (
             f"{head}{kind:9} {record['cell']:5} {record['shape']} "
-            f"{record['dtype']:8} " + ", ".join(parts)
+            f"{record['dtype']:8} " + ", ".join(parts) + f"; engine {record['engine']}"
         )
     task = f"{record['task']}: " if record.get("task") else ""
     return f"{head}{kind.upper()} {task}{record['text']}"
