@@ -1,6 +1,7 @@
 """Recurrent neural networks in Keras, to understand, use, train and ship."""
 
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.conversion import convert, from_torch
 from keras_rnn.export import export_model
 from keras_rnn.generation import Generator
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
@@ -24,7 +25,9 @@ __all__ = [
     "Generator",
     "GradientFlow",
     "LSTMCell",
+    "convert",
     "export_model",
+    "from_torch",
     "jacobian_spectrum",
     "state_gradients",
     "windows",

@@ -5,6 +5,7 @@
 
 import copy
 import inspect
+import operator
 
 import keras
 from keras import ops
@@ -12,7 +13,7 @@ from keras import ops
 from keras_rnn.backends import kept_apart, scan, with_sizes
 from keras_rnn.bptt import Pass
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
-from keras_rnn.cells.cell import overridden
+from keras_rnn.cells.cell import given, overridden
 
 # The cells that read vectors, and whose states are vectors. One of the user's own may read
 # anything, and carry anything.
@@ -63,6 +64,8 @@ class RNN(keras.layers.RNN):
             a loop. The number of time steps must be known.
         zero_output_for_mask: Boolean, default `False`: zeros at masked steps. Without
             `return_sequences` it has no effect.
+        use_cudnn: `"auto"` (default), `True` or `False`: whether the kernels of cuDNN
+            are taken where there are any.
         **kwargs: The arguments of `keras.layers.Layer`. A `dtype` given here reaches the
             cell, if that is not built yet.
 
@@ -93,7 +96,24 @@ class RNN(keras.layers.RNN):
     (2, 3)
     """
 
-    def __init__(self, cell, *args, **kwargs):
+    def __init__(
+        self,
+        cell,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        zero_output_for_mask=False,
+        *,
+        use_cudnn="auto",
+        **kwargs,
+    ):
+        if not (isinstance(use_cudnn, bool) or use_cudnn == "auto"):
+            raise ValueError(
+                '`use_cudnn` must be "auto", True or False. '
+                f"Received: use_cudnn={use_cudnn!r}"
+            )
         stacked = isinstance(cell, (list, tuple))
         cells = list(cell if stacked else getattr(cell, "cells", [cell]))
         if not (stacked or callable(cell)) or not all(
@@ -114,7 +134,17 @@ class RNN(keras.layers.RNN):
         alone = len(cells) == 1 and isinstance(cells[0], keras.Layer)
         if alone and not _overridden_stack(cell):
             (cell,) = cells
-        super().__init__(cell, *args, **kwargs)
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            **kwargs,
+        )
+        self.use_cudnn = use_cudnn
         # Kept out of Keras's tracking: a pass has no variables but those of its cell.
         object.__setattr__(self, "_passes", {})
         if kwargs.get("dtype") is not None:
@@ -145,6 +175,7 @@ class RNN(keras.layers.RNN):
         return {
             **super().get_config(),
             "zero_output_for_mask": self._zero_output_for_mask,
+            "use_cudnn": self.use_cudnn,
         }
 
     def build(self, sequences_shape, initial_state_shape=None):
@@ -191,6 +222,8 @@ class RNN(keras.layers.RNN):
                 "    layer(padded, mask=mask)\n"
                 f"Received: sequences.shape={sequences.shape}"
             )
+        if self.input_spec is not None and len(getattr(sequences, "shape", "any")) != 3:
+            self._check_sequences(sequences.shape)  # with more to say than Keras
         return super().__call__(sequences, *args, **kwargs)
 
     def compute_output_spec(self, sequences, initial_state=None, mask=None, **kwargs):
@@ -464,32 +497,33 @@ def _agree(shape, wanted):
 class _CellRNN(RNN):
     """An `RNN` that makes its own cell from its arguments.
 
-    A subclass names its cell, and the layer of Keras whose place it takes: positional
-    arguments are in the order of that layer.
+    A subclass names its cell. Each argument of the cell is an attribute of the layer, too.
     """
 
     cell_class = None
-    keras_layer = None
 
-    def __init__(self, units, *args, **kwargs):
-        order = list(inspect.signature(self.keras_layer.__init__).parameters)[2:]
-        arguments = {"units": units, **dict(zip(order, args)), **kwargs}
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in cls.cell_class.argument_names():
+            if not hasattr(cls, name):
+                setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
+
+    def __init__(self, **arguments):
         names = self.cell_class.argument_names() & set(arguments)
         cell = self.cell_class(
             **{name: arguments.pop(name) for name in names},
-            dtype=kwargs.get("dtype"),
-            trainable=kwargs.get("trainable", True),
+            dtype=arguments.get("dtype"),
+            trainable=arguments.get("trainable", True),
         )
         super().__init__(cell, **arguments)
-
-    @property
-    def units(self):
-        return self.cell.units
+        self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def get_config(self):
         layer = super().get_config()
         del layer["cell"]
-        return {**self.cell.get_config(), **layer}  # name and dtype: the layer's
+        cell = self.cell.get_config()  # name and dtype are the layer's
+        regularizer = keras.regularizers.serialize(self.activity_regularizer)
+        return {**cell, "activity_regularizer": regularizer, **layer}
 
     @classmethod
     def from_config(cls, config):
@@ -509,13 +543,43 @@ class ElmanRNN(_CellRNN):
 
     Args:
         units: Positive integer, size of the state h_t.
-        activation: g_h. Default `"tanh"`.
-        use_bias: Boolean, default `True`.
-        *args: The further positional arguments of `keras.layers.SimpleRNN`.
-        **kwargs: The arguments of `keras_rnn.ElmanCell` (`output_units`,
-            `output_activation`, `learn_initial_state`, `dropout`, ...) and of
-            `keras_rnn.RNN` (`return_sequences`, `return_state`, `go_backwards`,
-            `stateful`, `unroll`, ...).
+        activation: g_h. Default `"tanh"`; `None`: linear.
+        use_bias: Boolean, default `True`: whether the equations have their b_h and b_y.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initializers of the
+            weights. Default `"glorot_uniform"`, `"orthogonal"`, `"zeros"`.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Regularizers of the
+            weights. Default `None`.
+        activity_regularizer: Regularizer of the outputs. Default `None`.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints of the
+            weights. Default `None`.
+        dropout, recurrent_dropout: Numbers from 0 to 1, default 0: the fractions of the
+            inputs and of the states that are dropped in training. One mask serves all
+            steps of a sequence.
+        return_sequences: Boolean, default `False`: the output of each step instead of
+            the last one.
+        return_state: Boolean, default `False`: the last states after the output.
+        go_backwards: Boolean, default `False`: reads the sequence from its end, and
+            returns the outputs in that order.
+        stateful: Boolean, default `False`: the next batch carries on where this one
+            ended.
+        unroll: Boolean, default `False`: copies the step for each time step instead of
+            a loop.
+        seed: Integer, seed of the dropout masks. Default `None`.
+        output_units: Positive integer, size of the output y_t, or `None` (default): the
+            output is the state h_t, as in Keras.
+        output_activation: g_y, the activation of the output. Default `None`: linear.
+        output_kernel_initializer, output_bias_initializer: Initializers of the weights
+            of the output. Default `"glorot_uniform"`, `"zeros"`.
+        output_kernel_regularizer, output_bias_regularizer: Their regularizers.
+        output_kernel_constraint, output_bias_constraint: Their constraints.
+        learn_initial_state: Boolean, default `True`. `False` starts from zeros, as Keras
+            does, and adds no weight.
+        initial_state_initializer: Default `"random_normal"` (standard deviation 0.05).
+        initial_state_regularizer, initial_state_constraint: Default `None`.
+        zero_output_for_mask: Boolean, default `False`: zeros at masked steps.
+        use_cudnn: `"auto"` (default), `True` or `False`: whether the kernels of cuDNN
+            are taken where there are any.
+        **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments, returns, raises: see `keras_rnn.RNN`.
 
@@ -526,7 +590,48 @@ class ElmanRNN(_CellRNN):
     """
 
     cell_class = ElmanCell
-    keras_layer = keras.layers.SimpleRNN
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        seed=None,
+        *,
+        output_units=None,
+        output_activation=None,
+        output_kernel_initializer="glorot_uniform",
+        output_bias_initializer="zeros",
+        output_kernel_regularizer=None,
+        output_bias_regularizer=None,
+        output_kernel_constraint=None,
+        output_bias_constraint=None,
+        learn_initial_state=True,
+        initial_state_initializer="random_normal",
+        initial_state_regularizer=None,
+        initial_state_constraint=None,
+        zero_output_for_mask=False,
+        use_cudnn="auto",
+        **kwargs,
+    ):
+        super().__init__(**given(locals()))
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -539,14 +644,97 @@ class LSTM(_CellRNN):
 
     Args:
         units: Positive integer, size of the states h_t and c_t.
-        *args: The further positional arguments of `keras.layers.LSTM`.
-        **kwargs: The arguments of `keras_rnn.LSTMCell` and of `keras_rnn.RNN`.
+        activation: Of the candidate and of c_t in h_t. Default `"tanh"`; `None`: linear.
+        recurrent_activation: Of the gates. Default `"sigmoid"`; `None`: linear.
+        use_bias: Boolean, default `True`: whether the equations have their biases.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initializers of the
+            weights. Default `"glorot_uniform"`, `"orthogonal"`, `"zeros"`.
+        unit_forget_bias: Boolean, default `True`: 1 at the start for the bias of the
+            forget gate, and `"zeros"` for the others.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Regularizers of the
+            weights. Default `None`.
+        activity_regularizer: Regularizer of the outputs. Default `None`.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints of the
+            weights. Default `None`.
+        dropout, recurrent_dropout: Numbers from 0 to 1, default 0: the fractions of the
+            inputs and of the states that are dropped in training. One mask serves all
+            gates, and all steps of a sequence.
+        seed: Integer, seed of the dropout masks. Default `None`.
+        return_sequences: Boolean, default `False`: the output of each step instead of
+            the last one.
+        return_state: Boolean, default `False`: the last states after the output.
+        go_backwards: Boolean, default `False`: reads the sequence from its end, and
+            returns the outputs in that order.
+        stateful: Boolean, default `False`: the next batch carries on where this one
+            ended.
+        unroll: Boolean, default `False`: copies the step for each time step instead of
+            a loop.
+        use_cudnn: `"auto"` (default), `True` or `False`: whether the kernels of cuDNN
+            are taken where there are any.
+        output_units: Positive integer, size of the output y_t, or `None` (default): the
+            output is the state h_t, as in Keras.
+        output_activation: g_y, the activation of the output. Default `None`: linear.
+        output_kernel_initializer, output_bias_initializer: Initializers of the weights
+            of the output. Default `"glorot_uniform"`, `"zeros"`.
+        output_kernel_regularizer, output_bias_regularizer: Their regularizers.
+        output_kernel_constraint, output_bias_constraint: Their constraints.
+        learn_initial_state: Boolean, default `True`. `False` starts from zeros, as Keras
+            does, and adds no weight.
+        initial_state_initializer: Default `"random_normal"` (standard deviation 0.05).
+        initial_state_regularizer, initial_state_constraint: Default `None`.
+        zero_output_for_mask: Boolean, default `False`: zeros at masked steps.
+        implementation: Of no effect: Keras's choice between two ways to the same numbers.
+        **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments, returns, raises: see `keras_rnn.RNN`. The states are h and c.
     """
 
     cell_class = LSTMCell
-    keras_layer = keras.layers.LSTM
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        use_cudnn="auto",
+        *,
+        output_units=None,
+        output_activation=None,
+        output_kernel_initializer="glorot_uniform",
+        output_bias_initializer="zeros",
+        output_kernel_regularizer=None,
+        output_bias_regularizer=None,
+        output_kernel_constraint=None,
+        output_bias_constraint=None,
+        learn_initial_state=True,
+        initial_state_initializer="random_normal",
+        initial_state_regularizer=None,
+        initial_state_constraint=None,
+        zero_output_for_mask=False,
+        implementation=2,
+        **kwargs,
+    ):
+        super().__init__(**given(locals()))
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -559,11 +747,94 @@ class GRU(_CellRNN):
 
     Args:
         units: Positive integer, size of the state h_t.
-        *args: The further positional arguments of `keras.layers.GRU`.
-        **kwargs: The arguments of `keras_rnn.GRUCell` and of `keras_rnn.RNN`.
+        activation: Of the candidate. Default `"tanh"`; `None`: linear.
+        recurrent_activation: Of the gates. Default `"sigmoid"`; `None`: linear.
+        use_bias: Boolean, default `True`: whether the equations have their biases.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initializers of the
+            weights. Default `"glorot_uniform"`, `"orthogonal"`, `"zeros"`.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Regularizers of the
+            weights. Default `None`.
+        activity_regularizer: Regularizer of the outputs. Default `None`.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints of the
+            weights. Default `None`.
+        dropout, recurrent_dropout: Numbers from 0 to 1, default 0: the fractions of the
+            inputs and of the states that are dropped in training. One mask serves all
+            gates, and all steps of a sequence.
+        seed: Integer, seed of the dropout masks. Default `None`.
+        return_sequences: Boolean, default `False`: the output of each step instead of
+            the last one.
+        return_state: Boolean, default `False`: the last states after the output.
+        go_backwards: Boolean, default `False`: reads the sequence from its end, and
+            returns the outputs in that order.
+        stateful: Boolean, default `False`: the next batch carries on where this one
+            ended.
+        unroll: Boolean, default `False`: copies the step for each time step instead of
+            a loop.
+        reset_after: Boolean, default `True`: r_t multiplies h_{t-1} @ R_n + c_n;
+            `False`: h_{t-1}, the original form.
+        use_cudnn: `"auto"` (default), `True` or `False`: whether the kernels of cuDNN
+            are taken where there are any.
+        output_units: Positive integer, size of the output y_t, or `None` (default): the
+            output is the state h_t, as in Keras.
+        output_activation: g_y, the activation of the output. Default `None`: linear.
+        output_kernel_initializer, output_bias_initializer: Initializers of the weights
+            of the output. Default `"glorot_uniform"`, `"zeros"`.
+        output_kernel_regularizer, output_bias_regularizer: Their regularizers.
+        output_kernel_constraint, output_bias_constraint: Their constraints.
+        learn_initial_state: Boolean, default `True`. `False` starts from zeros, as Keras
+            does, and adds no weight.
+        initial_state_initializer: Default `"random_normal"` (standard deviation 0.05).
+        initial_state_regularizer, initial_state_constraint: Default `None`.
+        zero_output_for_mask: Boolean, default `False`: zeros at masked steps.
+        implementation: Of no effect: Keras's choice between two ways to the same numbers.
+        **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments, returns, raises: see `keras_rnn.RNN`.
     """
 
     cell_class = GRUCell
-    keras_layer = keras.layers.GRU
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        reset_after=True,
+        use_cudnn="auto",
+        *,
+        output_units=None,
+        output_activation=None,
+        output_kernel_initializer="glorot_uniform",
+        output_bias_initializer="zeros",
+        output_kernel_regularizer=None,
+        output_bias_regularizer=None,
+        output_kernel_constraint=None,
+        output_bias_constraint=None,
+        learn_initial_state=True,
+        initial_state_initializer="random_normal",
+        initial_state_regularizer=None,
+        initial_state_constraint=None,
+        zero_output_for_mask=False,
+        implementation=2,
+        **kwargs,
+    ):
+        super().__init__(**given(locals()))

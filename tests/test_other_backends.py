@@ -26,6 +26,8 @@ THE_REST = [
     OVERRIDES,
     "tests/test_weight_files.py",
     "tests/test_rnn_contract.py",
+    "tests/test_drop_in.py",
+    "tests/test_conversion.py",
     "tests/test_rnn.py",
     "tests/test_export.py",
     "tests/test_generation.py",

@@ -46,6 +46,13 @@ def different_cells(cells):
     return listed
 
 
+def given(scope):
+    """The arguments of a call of `__init__` by name, from its `locals()`."""
+    arguments = {k: v for k, v in scope.items() if k not in ("self", "__class__")}
+    others = arguments.pop("kwargs")
+    return {**arguments, **others}
+
+
 def fraction(name, value):
     """Returns `value` if it is in [0, 1], or raises a `ValueError` that names it."""
     if not (isinstance(value, numbers.Real) and 0.0 <= value <= 1.0):
@@ -250,11 +257,13 @@ class RecurrentCell:
 
     @classmethod
     def argument_names(cls):
-        """The names of the arguments of the cell: these, and those of Keras's cell."""
-        keras_init = super().__init__
+        """The names of the arguments of the cell, but for those that all layers have."""
+        mro = cls.__mro__[: cls.__mro__.index(keras.Layer)]
         parameters = [
-            *inspect.signature(RecurrentCell.__init__).parameters.values(),
-            *inspect.signature(keras_init).parameters.values(),
+            parameter
+            for each in mro
+            if "__init__" in vars(each)
+            for parameter in inspect.signature(each.__init__).parameters.values()
         ]
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return {p.name for p in parameters if p.kind not in variadic} - {"self"}

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell
+from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell, given
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -33,15 +33,30 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
 
     Args:
         units: Positive integer, size of the state h_t.
-        activation: g_h. Default `"tanh"`.
+        activation: g_h. Default `"tanh"`; `None`: linear.
         use_bias: Boolean, default `True`: whether the equations have their b_h and b_y.
-        *args: The further positional arguments of `keras.layers.SimpleRNNCell`.
-        **kwargs: The keyword arguments of `keras.layers.SimpleRNNCell`
-            (`kernel_initializer`, `recurrent_initializer`, `bias_initializer`,
-            `kernel_regularizer`, ..., `dropout`, `recurrent_dropout`, `seed`) with its
-            defaults, and those of `keras_rnn.cells.RecurrentCell`: `output_units`,
-            `output_activation`, `learn_initial_state`, `initial_state_initializer`, and
-            the initializers, regularizers and constraints of the weights they add.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initializers of the
+            weights. Default `"glorot_uniform"`, `"orthogonal"`, `"zeros"`.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Regularizers of the
+            weights. Default `None`.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints of the
+            weights. Default `None`.
+        dropout, recurrent_dropout: Numbers from 0 to 1, default 0: the fractions of the
+            inputs and of the states that are dropped in training. One mask serves all
+            steps of a sequence.
+        seed: Integer, seed of the dropout masks. Default `None`.
+        output_units: Positive integer, size of the output y_t, or `None` (default): the
+            output is the state h_t, as in Keras.
+        output_activation: g_y, the activation of the output. Default `None`: linear.
+        output_kernel_initializer, output_bias_initializer: Initializers of the weights
+            of the output. Default `"glorot_uniform"`, `"zeros"`.
+        output_kernel_regularizer, output_bias_regularizer: Their regularizers.
+        output_kernel_constraint, output_bias_constraint: Their constraints.
+        learn_initial_state: Boolean, default `True`. `False` starts from zeros, as Keras
+            does, and adds no weight.
+        initial_state_initializer: Default `"random_normal"` (standard deviation 0.05).
+        initial_state_regularizer, initial_state_constraint: Default `None`.
+        **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`, x_t.
@@ -60,6 +75,40 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
     >>> tuple(layer(numpy.ones((3, 5, 7))).shape)  # (batch, timesteps, output_units)
     (3, 5, 2)
     """
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        *,
+        output_units=None,
+        output_activation=None,
+        output_kernel_initializer="glorot_uniform",
+        output_bias_initializer="zeros",
+        output_kernel_regularizer=None,
+        output_bias_regularizer=None,
+        output_kernel_constraint=None,
+        output_bias_constraint=None,
+        learn_initial_state=True,
+        initial_state_initializer="random_normal",
+        initial_state_regularizer=None,
+        initial_state_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(**given(locals()))
 
     def step(self, projected, recurrent, states):
         """h_t = activation(projected + recurrent)."""

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell
+from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell, given
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -40,10 +40,34 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
 
     Args:
         units: Positive integer, size of the states h_t and c_t.
-        *args: The further positional arguments of `keras.layers.LSTMCell`.
-        **kwargs: The keyword arguments of `keras.layers.LSTMCell`, with its defaults,
-            and those of `keras_rnn.cells.RecurrentCell`. One dropout mask serves all
-            gates.
+        activation: Of the candidate and of c_t in h_t. Default `"tanh"`; `None`: linear.
+        recurrent_activation: Of the gates. Default `"sigmoid"`; `None`: linear.
+        use_bias: Boolean, default `True`: whether the equations have their biases.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initializers of the
+            weights. Default `"glorot_uniform"`, `"orthogonal"`, `"zeros"`.
+        unit_forget_bias: Boolean, default `True`: 1 at the start for the bias of the
+            forget gate, and `"zeros"` for the others.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Regularizers of the
+            weights. Default `None`.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints of the
+            weights. Default `None`.
+        dropout, recurrent_dropout: Numbers from 0 to 1, default 0: the fractions of the
+            inputs and of the states that are dropped in training. One mask serves all
+            gates, and all steps of a sequence.
+        seed: Integer, seed of the dropout masks. Default `None`.
+        output_units: Positive integer, size of the output y_t, or `None` (default): the
+            output is the state h_t, as in Keras.
+        output_activation: g_y, the activation of the output. Default `None`: linear.
+        output_kernel_initializer, output_bias_initializer: Initializers of the weights
+            of the output. Default `"glorot_uniform"`, `"zeros"`.
+        output_kernel_regularizer, output_bias_regularizer: Their regularizers.
+        output_kernel_constraint, output_bias_constraint: Their constraints.
+        learn_initial_state: Boolean, default `True`. `False` starts from zeros, as Keras
+            does, and adds no weight.
+        initial_state_initializer: Default `"random_normal"` (standard deviation 0.05).
+        initial_state_regularizer, initial_state_constraint: Default `None`.
+        implementation: Of no effect: Keras's choice between two ways to the same numbers.
+        **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
         inputs: Tensor of shape `(batch, features)`, x_t.
@@ -59,6 +83,43 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
 
     initial_state_names = ("initial_state", "initial_carry")
     saved_count = 5
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        *,
+        output_units=None,
+        output_activation=None,
+        output_kernel_initializer="glorot_uniform",
+        output_bias_initializer="zeros",
+        output_kernel_regularizer=None,
+        output_bias_regularizer=None,
+        output_kernel_constraint=None,
+        output_bias_constraint=None,
+        learn_initial_state=True,
+        initial_state_initializer="random_normal",
+        initial_state_regularizer=None,
+        initial_state_constraint=None,
+        implementation=2,
+        **kwargs,
+    ):
+        super().__init__(**given(locals()))
 
     def step(self, projected, recurrent, states):
         """The six equations of h_t and c_t."""
