@@ -8,7 +8,6 @@ that, and from assumed networks, it works out `scaling.md` and `scaling.png`.
 """
 
 import argparse
-import importlib
 import json
 import os
 import socket
@@ -19,7 +18,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tutorials"))
+sys.path[:0] = [str(HERE.parent / name) for name in ("tutorials", "examples")]
 
 from workshop import devices, errors, files, machine, plots  # noqa: E402
 from workshop.errors import UsageError  # noqa: E402
@@ -28,10 +27,9 @@ from workshop.errors import UsageError  # noqa: E402
 import keras  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
+import train_sentiment as sentiment  # noqa: E402
 
 import keras_rnn  # noqa: E402
-
-sentiment = importlib.import_module("07_sentiment_classification")
 
 LOCAL = [1, 4, 16, 64]  # examples of one host
 HOSTS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -45,7 +43,7 @@ WORDS, WINDOW, CHARACTERS = 256, 100, 96  # of a review, of a window, all there 
 
 
 def sentiment_network():
-    """The network of the sentiment tutorial at its defaults, and a batch for it."""
+    """The network of train_sentiment.py at its defaults, and a batch for it."""
     settings = sentiment.Settings.of(sentiment.read_options([]))
     network = sentiment.build_network(settings, 1000)
 

@@ -159,7 +159,7 @@ def read_options(argv):
         "--judge",
         type=Path,
         metavar="DIR",
-        help="let the network that 07_sentiment_classification.py trained in DIR judge 100 "
+        help="let the network that examples/train_sentiment.py trained in DIR judge 100 "
         "written reviews",
     )
     devices.add_option(parser)
@@ -665,8 +665,8 @@ def go_on(options):
 # ## Does it say what it was asked to say?
 #
 # "Positive" in, a review out. Is it positive? The network of
-# `07_sentiment_classification.py`, trained to tell people's reviews apart, may judge
-# (`--judge output/sentiment_classification`). It errs on people's reviews as well, most
+# `examples/train_sentiment.py`, trained to tell people's reviews apart, may judge
+# (`--judge output/sentiment`). It errs on people's reviews as well, most
 # of all on short ones, so it is asked about those too.
 #
 # A review can say much about a film and little about its worth. The network knows which
@@ -689,7 +689,7 @@ def write_the_best(generator, corpus, kind, count, options, tries=8):
 
 
 def load_judge(folder):
-    """What `07_sentiment_classification.py` wrote to the folder: a function of texts."""
+    """What `examples/train_sentiment.py` wrote to the folder: a function of texts."""
     try:
         opinion = tf.saved_model.load(folder / "saved_model").signatures[
             "serving_default"

@@ -17,7 +17,7 @@ class Mistake(Exception):
 
 
 class Sentiment:
-    """The SavedModel of tutorials/07_sentiment_classification.py: is a review positive?
+    """The SavedModel of examples/train_sentiment.py: is a review positive?
 
     Args:
         folder: Path of a SavedModel whose `serving_default` maps `text`, strings

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import http.client
-import importlib
 import ipaddress
 import json
 import select
@@ -30,9 +29,8 @@ from tests.tutorials.scripts import ROOT
 pytest.importorskip("fastapi", reason="the extra [serve] is not installed")
 import models
 import serve
+import train_sentiment
 import uvicorn
-
-tutorial = importlib.import_module("07_sentiment_classification")
 
 pytestmark = pytest.mark.tensorflow  # a SavedModel is TensorFlow's
 
@@ -64,9 +62,9 @@ def wait_until(true, seconds=60):
 
 @pytest.fixture(scope="module")
 def sentiment():
-    """A model as the tutorial makes it, with weights by which the order counts."""
+    """A model as the program makes it, with weights by which the order counts."""
     keras.utils.set_random_seed(1)
-    settings = tutorial.Settings(
+    settings = train_sentiment.Settings(
         cell="elman",
         units=3,
         layers=1,
@@ -79,11 +77,11 @@ def sentiment():
         length=30,
     )
     texts = ["good bad great but not", "not good , bad but great café"]
-    network = tutorial.build_network(settings, 1)
+    network = train_sentiment.build_network(settings, 1)
     random = np.random.default_rng(0)
     network.set_weights([random.normal(size=w.shape) for w in network.get_weights()])
-    reader = tutorial.build_reader(texts, settings.words, settings.length)
-    return tutorial.with_reader(reader, network)
+    reader = train_sentiment.build_reader(texts, settings.words, settings.length)
+    return train_sentiment.with_reader(reader, network)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +98,7 @@ def generator():
 @pytest.fixture(scope="module")
 def folders(sentiment, generator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    tutorial.export(sentiment, folder / "sentiment")
+    train_sentiment.export(sentiment, folder / "sentiment")
     generator.export(folder / "generator")
     nothing = tf.constant(0)
     old = {

@@ -1,7 +1,6 @@
-"""The tutorial as its readers run it: a small run, what it writes, what it refuses."""
+"""The program as its users run it: a small run, what it writes, what it refuses."""
 
 import csv
-import importlib
 import json
 import runpy
 import signal
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.tutorials.scripts import (
-    TUTORIALS,
+    ROOT,
     contents,
     python,
     refused,
@@ -20,9 +19,9 @@ from tests.tutorials.scripts import (
 
 # isort: split
 
-tutorial = importlib.import_module("07_sentiment_classification")
+import train_sentiment as program
 
-SCRIPT = TUTORIALS / "07_sentiment_classification.py"
+SCRIPT = ROOT / "examples" / "train_sentiment.py"
 TEXTS = [
     "A wonderful film.",
     "awful, boring, bad",
@@ -85,10 +84,10 @@ def test_files_of_a_run(finished):
 
 
 def test_metrics_are_those_of_the_saved_model(finished):
-    options = tutorial.read_options(["--quick"])
-    _, _, (texts, labels) = tutorial.load_reviews(options)
+    options = program.read_options(["--quick"])
+    _, _, (texts, labels) = program.load_reviews(options)
     model = keras.saving.load_model(finished / "model.keras")
-    right = (tutorial.opinions(model, texts) > 0.5) == labels
+    right = (program.opinions(model, texts) > 0.5) == labels
     metrics = json.loads((finished / "metrics.json").read_text("utf-8"))
     assert metrics["test_accuracy"] == pytest.approx(right.mean(), abs=1e-9)
 
@@ -127,7 +126,7 @@ print(json.dumps(found))
 
 def test_predict(finished, capsys):
     before = contents(finished)
-    assert tutorial.main(["--output", str(finished), "--predict", "so good"]) == 0
+    assert program.main(["--output", str(finished), "--predict", "so good"]) == 0
     assert "P(positive) = " in capsys.readouterr().out
     assert contents(finished) == before
 
@@ -135,7 +134,7 @@ def test_predict(finished, capsys):
 def test_own_reviews(data, tmp_path, capsys):
     arguments = ["--quick", "--csv", str(data), "--output", str(tmp_path)]
     arguments += ["--cell", "gru", "--layers", "2", "--batch-size", "1000"]
-    assert tutorial.main([*arguments, "--epochs", "1", "--seed", "0"]) == 0
+    assert program.main([*arguments, "--epochs", "1", "--seed", "0"]) == 0
     assert len(rows(tmp_path / "history.csv")) == 1
     assert not (tmp_path / "unfinished").exists()
 
@@ -160,7 +159,7 @@ def test_mistakes(case, data, tmp_path, capsys, monkeypatch):
     (tmp_path / "model.keras").write_text("an earlier one")
     table = [] if {"--csv", "--dataset"} & set(options) else ["--csv", str(data)]
     refused(
-        tutorial.main,
+        program.main,
         ["--output", str(tmp_path), *table, *options],
         says,
         tmp_path,
@@ -184,7 +183,7 @@ def test_bad_tables(table, says, tmp_path, capsys):
     path = tmp_path / "table.csv"
     path.write_text(table, "utf-8")
     refused(
-        tutorial.main,
+        program.main,
         ["--output", str(tmp_path), "--csv", str(path)],
         says,
         tmp_path,
@@ -194,27 +193,25 @@ def test_bad_tables(table, says, tmp_path, capsys):
 
 def test_one_source_of_reviews(data, tmp_path, capsys):
     asked = ["--csv", data, "--dataset", "movie_reviews", "--output", tmp_path]
-    refused(tutorial.main, asked, "not allowed with", tmp_path, capsys)
+    refused(program.main, asked, "not allowed with", tmp_path, capsys)
 
 
 def test_reviews_that_cannot_be_prepared(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        tutorial.tfds.core.constants, "DATA_DIR", str(tmp_path / "data")
-    )
+    monkeypatch.setattr(program.tfds.core.constants, "DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "data").write_text("not a folder")
     asked = ["--output", tmp_path]
-    refused(tutorial.main, asked, "TFDS_DATA_DIR", tmp_path, capsys)
+    refused(program.main, asked, "TFDS_DATA_DIR", tmp_path, capsys)
 
 
 def test_output_that_cannot_be_written(data, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     arguments = ["--csv", str(data), "--output", str(tmp_path / "file" / "results")]
-    refused(tutorial.main, arguments, "cannot write to", tmp_path, capsys)
+    refused(program.main, arguments, "cannot write to", tmp_path, capsys)
 
 
 def test_nothing_to_predict_with(tmp_path, capsys):
     arguments = ["--output", str(tmp_path / "none"), "--predict", "good"]
-    refused(tutorial.main, arguments, "no trained network", tmp_path, capsys)
+    refused(program.main, arguments, "no trained network", tmp_path, capsys)
 
 
 def test_one_line_and_code_2_of_the_script(monkeypatch, capsys):
@@ -229,7 +226,7 @@ def test_one_line_and_code_2_of_the_script(monkeypatch, capsys):
 def test_other_backend(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
     refused(
-        tutorial.main, ["--output", str(tmp_path)], "KERAS_BACKEND", tmp_path, capsys
+        program.main, ["--output", str(tmp_path)], "KERAS_BACKEND", tmp_path, capsys
     )
 
 
@@ -240,17 +237,17 @@ def test_killed_and_resumed(data, tmp_path, capsys):
     arguments += ["--cell", "lstm", "--layers", 2, "--no-bidirectional"]
     arguments = [str(argument) for argument in arguments]
     code = f"""
-import importlib, os, sys
-sys.path.insert(0, {str(TUTORIALS)!r})
+import os, sys
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+import train_sentiment as program
 from workshop import runs
-tutorial = importlib.import_module('07_sentiment_classification')
 keep = runs._Keeper.on_epoch_end
 def keep_and_die(keeper, epoch, logs=None):
     keep(keeper, epoch, logs)
     if keeper.folder.name == "network":
         os.kill(os.getpid(), {signal.SIGKILL.value})
 runs._Keeper.on_epoch_end = keep_and_die
-tutorial.main({arguments!r})
+program.main({arguments!r})
 """
     status, _, error = python("-c", code)
     assert (status, error) == (-signal.SIGKILL, "")
@@ -261,9 +258,9 @@ tutorial.main({arguments!r})
 
     # With other options there is nothing of this kind to go on with.
     other = [*arguments, "--resume", "--units", "9"]
-    refused(tutorial.main, other, "units=8, not 9", tmp_path, capsys)
+    refused(program.main, other, "units=8, not 9", tmp_path, capsys)
 
-    assert tutorial.main([*arguments, "--resume"]) == 0
+    assert program.main([*arguments, "--resume"]) == 0
     history = rows(tmp_path / "history.csv")
     assert [int(row["epoch"]) for row in history] == [1, 2, 3]
     assert float(history[0]["loss"]) == done[0]["loss"]
@@ -273,7 +270,7 @@ tutorial.main({arguments!r})
 
 def test_order_of_batches():
     words = np.arange(1, 101)[:, None].repeat(3, axis=1)
-    batches = tutorial.Batches(words, np.zeros(100), 8, seed=4)
+    batches = program.Batches(words, np.zeros(100), 8, seed=4)
 
     def epoch():
         return np.concatenate([batches[i][0][:, 0] for i in range(len(batches))])
@@ -283,7 +280,7 @@ def test_order_of_batches():
     second = epoch()
     assert sorted(first) == sorted(second) == list(range(1, 101))
     assert not np.array_equal(first, second)
-    again = tutorial.Batches(words, np.zeros(100), 8, seed=4)
+    again = program.Batches(words, np.zeros(100), 8, seed=4)
     again.epoch = 1
     batches = again
     np.testing.assert_array_equal(epoch(), second)

@@ -34,15 +34,18 @@
 #
 # The script downloads nothing. Its defaults take a few minutes on two CPU cores:
 #
-#     python tutorials/07_sentiment_classification.py
-#     python tutorials/07_sentiment_classification.py --predict "not bad at all"
+#     python examples/train_sentiment.py
+#     python examples/train_sentiment.py --predict "not bad at all"
 
 # %%
 import csv
 import dataclasses
 import functools
+import sys
 import textwrap
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tutorials"))
 
 # Before Keras: it keeps TensorFlow's own lines off the screen.
 from workshop import (
@@ -107,7 +110,7 @@ class Settings(command_line.Settings):
 def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
     parser = command_line.Options(
-        "Tells good reviews from bad ones.", Path("output/sentiment_classification")
+        "Tells good reviews from bad ones.", Path("output/sentiment")
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
