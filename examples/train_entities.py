@@ -28,8 +28,8 @@
 #
 # The script downloads nothing. Its defaults take a minute or two on two CPU cores:
 #
-#     python tutorials/09_named_entities.py
-#     python tutorials/09_named_entities.py --predict "Ada Byron met Babbage in Turin."
+#     python examples/train_entities.py
+#     python examples/train_entities.py --predict "Ada Byron met Babbage in Turin."
 
 # %%
 import collections
@@ -37,7 +37,10 @@ import dataclasses
 import html
 import json
 import re
+import sys
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tutorials"))
 
 # Before Keras: it keeps TensorFlow's own lines off the screen.
 from workshop import command_line, data_sets, errors, files, models, plots, runs
@@ -91,7 +94,7 @@ def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
     parser = command_line.Options(
         "Finds the names in a text, and of what they are.",
-        Path("output/named_entities"),
+        Path("output/train_entities"),
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(

@@ -1,7 +1,6 @@
 """The tagger: its sentences, its masks, its scores, and the tutorial as a script."""
 
 import dataclasses
-import importlib
 import json
 import re
 
@@ -11,14 +10,13 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tests.tutorials.scripts import TUTORIALS, contents, refused, rows, small_run
+from tests.tutorials.scripts import ROOT, contents, refused, rows, small_run
 
 # isort: split
+import train_entities as tutorial
 from workshop import sentences as composed
 
-tutorial = importlib.import_module("09_named_entities")
-
-SCRIPT = TUTORIALS / "09_named_entities.py"
+SCRIPT = ROOT / "examples" / "train_entities.py"
 CORPUS = """\
 -DOCSTART- -X- -X- O
 
