@@ -354,7 +354,7 @@ def test_killed_stopped_and_resumed(workers, trained, tmp_path):
 def test_a_tutorial_in_two_processes(workers, tmp_path):
     """Each carries the states of its own rows; the first one alone tells and writes."""
     folder, short = tmp_path / "written", ["--quick", "--epochs", "1"]
-    job = Job(workers, folder, *short, module="10_character_generation")
+    job = Job(workers, folder, *short, module="train_characters")
     (code, printed), (other_code, other_printed) = job.wait(0), job.wait(1)
     assert (code, other_code) == (0, 0), printed + other_printed
     assert "Bits per character" in printed

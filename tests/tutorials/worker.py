@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tutorials")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tutorials"), str(ROOT / "examples")]
 
 from workshop import command_line, devices, errors, runs  # noqa: E402
 from workshop.batches import ByLength  # noqa: E402

@@ -17,7 +17,6 @@ from tensorflow_datasets.core.download import resource
 import keras_rnn
 from tests.tutorials.scripts import (
     ROOT,
-    TUTORIALS,
     break_off_after_one_epoch,
     contents,
     python,
@@ -29,9 +28,9 @@ from tests.tutorials.scripts import (
 # isort: split
 from workshop import corpora
 
-tutorial = importlib.import_module("10_character_generation")
+tutorial = importlib.import_module("train_characters")
 
-SCRIPT = TUTORIALS / "10_character_generation.py"
+SCRIPT = ROOT / "examples" / "train_characters.py"
 SHAKESPEARE = ROOT.parent / "shared" / "data" / "tiny_shakespeare" / "input.txt"
 
 

@@ -31,15 +31,18 @@
 #
 # The script downloads nothing. Its defaults take a few minutes on two CPU cores:
 #
-#     python tutorials/10_character_generation.py
-#     python tutorials/10_character_generation.py --write "The film" --condition positive
+#     python examples/train_characters.py
+#     python examples/train_characters.py --write "The film" --condition positive
 
 # %%
 import argparse
 import dataclasses
 import math
+import sys
 import textwrap
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tutorials"))
 
 # Before Keras: it keeps TensorFlow's own lines off the screen.
 from workshop import (
@@ -109,7 +112,7 @@ def read_options(argv):
     parser = command_line.Options(
         "Learns to write. The defaults are those for the reviews; other texts have "
         "others.",
-        Path("output/character_generation"),
+        Path("output/train_characters"),
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
@@ -973,7 +976,7 @@ def play(generator, corpus, options, count=20):
 @errors.reported
 def main(argv=None):
     options = read_options(argv)
-    errors.need_tensorflow("this tutorial", or_jax=True)
+    errors.need_tensorflow("this program", or_jax=True)
     if options.write is not None:
         return go_on(options)
     opinion = load_judge(options.judge) if options.judge else None

@@ -29,16 +29,19 @@
 #
 # The script downloads nothing. Its defaults take some minutes on two CPU cores:
 #
-#     python tutorials/11_translation.py
-#     python tutorials/11_translation.py --predict "den 12 september 2018"
-#     python tutorials/11_translation.py --pairs deu.txt     # sentences, tab-separated
+#     python examples/train_translation.py
+#     python examples/train_translation.py --predict "den 12 september 2018"
+#     python examples/train_translation.py --pairs deu.txt     # sentences, tab-separated
 
 # %%
 import collections
 import dataclasses
+import sys
 import textwrap
 import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tutorials"))
 
 # Before Keras: it keeps TensorFlow's own lines off the screen.
 from workshop import (
@@ -96,7 +99,7 @@ def read_options(argv):
     """The options of the command line, checked as far as they go on their own."""
     parser = command_line.Options(
         "Translates dates of a dozen languages, or your own pairs of texts.",
-        Path("output/translation"),
+        Path("output/train_translation"),
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(

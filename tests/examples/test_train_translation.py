@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.tutorials.scripts import (
-    TUTORIALS,
+    ROOT,
     break_off_after_one_epoch,
     contents,
     refused,
@@ -23,9 +23,9 @@ from tests.tutorials.scripts import (
 # isort: split
 from workshop import dates
 
-tutorial = importlib.import_module("11_translation")
+tutorial = importlib.import_module("train_translation")
 
-SCRIPT = TUTORIALS / "11_translation.py"
+SCRIPT = ROOT / "examples" / "train_translation.py"
 WORDS = {"a": "the", "b": "dog", "c": "sees", "d": "cat"}
 
 
