@@ -10,10 +10,10 @@ import operator
 import keras
 from keras import ops
 
-from keras_rnn.backends import kept_apart, scan, with_sizes
+from keras_rnn.backends import kept_apart, native, scan, with_sizes
 from keras_rnn.bptt import Pass
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
-from keras_rnn.cells.cell import given, overridden
+from keras_rnn.cells.cell import OF_THE_BACKWARD_STEP, given, overridden
 
 # The cells that read vectors, and whose states are vectors. One of the user's own may read
 # anything, and carry anything.
@@ -23,6 +23,9 @@ VECTOR_CELLS = (
     keras.layers.LSTMCell,
     keras.layers.GRUCell,
 )
+
+# Those whose equations the kernels of the backends know.
+NATIVE_CELLS = (ElmanCell, LSTMCell, GRUCell)
 
 MASK_MESSAGE = "`mask` must have the shape (batch, timesteps) of `sequences`"
 STATE_MESSAGE = "`initial_state` must hold tensors of the batch size of `sequences`"
@@ -388,13 +391,60 @@ class RNN(keras.layers.RNN):
         """The cells, from the one that reads the inputs to the one that gives y_t."""
         return list(getattr(self.cell, "cells", [self.cell]))
 
+    @property
+    def engine(self):
+        """What runs the layer over time, and why nothing faster does: a sentence.
+
+        A native kernel (`torch.lstm`, say), the fast pass, or Keras's loop; of a stack,
+        what runs each level. Where a kernel cannot do what is asked for (recurrent
+        dropout, the gradient of a gradient, a transform), the fast pass does it.
+        """
+        if obstacle := self.fast_pass_obstacle:
+            return f"Keras's loop: {obstacle}"
+        kernels = [self._native(cell) for cell in self._levels()]
+        told = [
+            f"the fast pass: {kernel}" if isinstance(kernel, str) else str(kernel)
+            for kernel in kernels
+        ]
+        return "; ".join(dict.fromkeys(told))
+
+    def _native(self, cell):
+        """The native kernel of a cell, called as a `Pass` is; or a string, why not."""
+        use_cudnn = getattr(self, "use_cudnn", "auto")
+        owner = next((each for each in NATIVE_CELLS if isinstance(cell, each)), None)
+        if owner is None:
+            return f"{cell.name} has equations of its own"
+        if method := overridden(cell, (*OF_THE_BACKWARD_STEP, "adjoint"), owner):
+            return f"a kernel does not call `{method}`, which is overridden"
+        return native(cell, self._pass(cell), use_cudnn)
+
+    def _run(self, cell):
+        """What runs a cell along a sequence: its native kernel, or its pass."""
+        kernel = self._native(cell)
+        return self._pass(cell) if isinstance(kernel, str) else kernel
+
     def _pass(self, cell):
         """The fast pass of a cell, which keeps what it compiled."""
         if id(cell) not in self._passes:
             self._passes[id(cell)] = Pass(cell)
         return self._passes[id(cell)]
 
+    def _check_cudnn(self):
+        """Raises a `ValueError` where Keras's layers do: cuDNN is asked for in vain."""
+        if getattr(self, "use_cudnn", "auto") is not True:
+            return
+        obstacle = self.fast_pass_obstacle or next(
+            (k for k in map(self._native, self._levels()) if isinstance(k, str)), None
+        )
+        if obstacle:
+            raise ValueError(
+                f"`use_cudnn=True` needs a layer that cuDNN can run: {obstacle}. Pass "
+                "`use_cudnn='auto'` to take it only where it can. "
+                f"Received: use_cudnn=True on {self.name}"
+            )
+
     def inner_loop(self, sequences, initial_state, mask, training=False):
+        self._check_cudnn()
         if not self.uses_fast_pass:
             if mask is None or keras.backend.backend() != "jax":
                 return super().inner_loop(sequences, initial_state, mask, training)
@@ -412,7 +462,7 @@ class RNN(keras.layers.RNN):
             drop, _ = cell.held_masks(training)  # (batch, features), or None
             if drop is not None:
                 inputs = inputs * ops.expand_dims(drop, 1)
-            run, states = self._pass(cell), list(states)
+            run, states = self._run(cell), list(states)
             sequence, states = run(inputs, states, mask, training, whole)
             last_states.append(states)
             outputs = cell.readout(sequence if whole else states[0])

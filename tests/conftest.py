@@ -32,11 +32,13 @@ if BACKEND == "torch":
 
     # Threads wait for each other longer than they need for a few numbers.
     torch.set_num_threads(1)
+    # On a GPU, as exact as the loops that its kernels are compared with.
+    torch.backends.cudnn.allow_tf32 = False
     # PyTorch refuses to make an array of numbers that a gradient could go back from. The
     # tests only look at them.
     as_array = torch.Tensor.__array__
     torch.Tensor.__array__ = lambda tensor, dtype=None, copy=None: as_array(
-        tensor.detach(), dtype
+        tensor.detach().cpu(), dtype
     )
 
 

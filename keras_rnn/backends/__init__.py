@@ -6,6 +6,7 @@ taken. They are:
 - `scan`, which carries a state through a sequence, `choose`, which makes of such a loop
   what runs fast, and `shards` and `split`, which cut a batch into parts whose loops run
   side by side;
+- `native`, the kernel of the framework that runs a cell over all steps at once;
 - `custom_gradient`, for a function of several results whose gradient is by hand;
 - `kept_apart`, which holds variables that are no weights;
 - `with_sizes`, which refuses a tensor of other sizes when the graph runs;
@@ -18,10 +19,14 @@ name = keras.backend.backend()
 
 if name == "tensorflow":
     from keras_rnn.backends import tensorflow as own
+
+    kernels = own
 elif name == "jax":
     from keras_rnn.backends import jax as own
+    from keras_rnn.backends import jax_kernels as kernels
 elif name == "torch":
     from keras_rnn.backends import torch as own
+    from keras_rnn.backends import torch_kernels as kernels
 else:
     raise ImportError(
         "keras_rnn runs on TensorFlow, JAX and PyTorch: set KERAS_BACKEND to one of "
@@ -33,6 +38,7 @@ compiled = own.compiled
 compiled_once = own.compiled_once
 custom_gradient = own.custom_gradient
 kept_apart = own.kept_apart
+native = kernels.native
 random_state_kept = own.random_state_kept
 scan = own.scan
 shards = own.shards

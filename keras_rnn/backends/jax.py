@@ -76,12 +76,12 @@ def custom_gradient(function):
             ]
 
         tangents = [each for each, wanted in zip(tangents, floating) if wanted]
-        return results, _transposed(backward, results, tangents)
+        return results, transposed(backward, results, tangents)
 
     return with_gradient
 
 
-def _transposed(backward, results, tangents):
+def transposed(backward, results, tangents, forward=None):
     """The transpose of a linear function at `tangents`, for JAX to go back by `backward`.
 
     JAX would transpose the transpose by itself, too, but what it finds takes a fourth
@@ -93,6 +93,8 @@ def _transposed(backward, results, tangents):
             tensors like `tangents`.
         results: Tuple of tensors.
         tangents: List of tensors.
+        forward: The transpose of `backward`, a function of such a list. Default: what JAX
+            finds.
 
     Returns:
         Tuple of tensors like `results`.
@@ -101,8 +103,10 @@ def _transposed(backward, results, tangents):
     # As one vector: a solve goes back by all of its right side, or by nothing of it.
     right, unraveled = ravel_pytree((tangents, zeros))
 
-    def forward(tangents):
-        return jax.linear_transpose(backward, *results)(tangents)
+    if forward is None:
+
+        def forward(tangents):
+            return jax.linear_transpose(backward, *results)(tangents)
 
     def equations(unknown):
         t, y = unraveled(unknown)

@@ -56,7 +56,7 @@ class _ByHand(torch.autograd.Function):
         # keeps of the way forward has none, so the way is gone again.
         tensors = context.saved_tensors
         wanted = [each for each in tensors if each.requires_grad]
-        results, _ = call.function(*tensors)
+        results = call.plain(*tensors)
         found = torch.autograd.grad(
             results, wanted, upstream, create_graph=True, allow_unused=True
         )
@@ -64,11 +64,18 @@ class _ByHand(torch.autograd.Function):
         return None, *(next(found) if each.requires_grad else None for each in tensors)
 
 
-def _is_transformed(tensor):
-    """Whether a transform of `torch.func`, or forward mode, is at work on a tensor."""
-    unwrapped = torch.func.debug_unwrap(tensor, recurse=False)
-    dual = torch.autograd.forward_ad.unpack_dual(tensor)
-    return unwrapped is not tensor or dual.tangent is not None
+def is_watched(tensors):
+    """Whether what is done to tensors is traced, or a transform is at work on them.
+
+    The transforms are those of `torch.func`, and forward mode.
+    """
+
+    def is_transformed(tensor):
+        unwrapped = torch.func.debug_unwrap(tensor, recurse=False)
+        dual = torch.autograd.forward_ad.unpack_dual(tensor)
+        return unwrapped is not tensor or dual.tangent is not None
+
+    return torch.compiler.is_compiling() or any(map(is_transformed, tensors))
 
 
 def kept_apart(variables):
@@ -81,19 +88,26 @@ def with_sizes(tensor, sizes, message):
     return tensor
 
 
-def custom_gradient(function):
+def custom_gradient(function, plain=None):
     """A function of several results whose gradient is by hand.
 
     Keras's own decorator takes functions of one. What `torch.func` and forward mode ask
     for beside a gradient (a batch of batches, a tangent) they find themselves in the
     operations of the function, and so does `torch.compile`. See
     `keras_rnn.backends.tensorflow.custom_gradient`.
+
+    Args:
+        function: As there.
+        plain: Function of the same tensors with the same results, whose operations have
+            gradients of all orders. Default: `function` is made of such.
     """
+    plain = plain or (lambda *tensors: function(*tensors)[0])
 
     def with_gradient(*tensors):
-        if torch.compiler.is_compiling() or any(map(_is_transformed, tensors)):
-            return function(*tensors)[0]
-        return _ByHand.apply(types.SimpleNamespace(function=function), *tensors)
+        if is_watched(tensors):
+            return plain(*tensors)
+        call = types.SimpleNamespace(function=function, plain=plain)
+        return _ByHand.apply(call, *tensors)
 
     return with_gradient
 

@@ -125,7 +125,7 @@ _NOT_OF_THE_PASS = (
     "reset_recurrent_dropout_mask",
 )
 # What the fast pass computes for all steps at once, or has the gradient of by `adjoint`.
-_OF_THE_BACKWARD_STEP = (
+OF_THE_BACKWARD_STEP = (
     "step",
     "recurrent_term",
     "input_weights",
@@ -433,7 +433,7 @@ class RecurrentCell:
             or overridden(self, _NOT_OF_THE_PASS, RecurrentCell)
         ):
             return f"the fast pass does not call `{method}`, which is overridden"
-        if method := overridden(self, _OF_THE_BACKWARD_STEP, owner):
+        if method := overridden(self, OF_THE_BACKWARD_STEP, owner):
             return f"`{owner.__name__}.adjoint` does not belong to `{method}`"
         if self.activity_regularizer is not None:
             return f"{self.name} has an activity_regularizer, which reads each output"
