@@ -134,7 +134,7 @@ def test_each_argument_is_taken(name):
         if key not in ("cell", "cells"):
             assert config[key] == value, key
     assert layers[1].name == "mine"
-    for key in arguments:
+    for key in told(name, arguments):
         if plain(getattr(layers[0], key, ...)):
             assert getattr(layers[1], key) == getattr(layers[0], key), key
 
