@@ -102,6 +102,7 @@ class Kernel:
             and all(each.dtype == first.dtype for each in tensors)
             and not torch.jit.is_tracing()
             and not is_watched(tensors)
+            and not _is_transformed_elsewhere()
         )
 
     def _run(self, inputs, states, weights, recurrent, mask, train):
@@ -177,6 +178,18 @@ class Kernel:
             return weight
         z, r, n = weight.chunk(3, dim=-1)
         return torch.cat([r, z, n], dim=-1)
+
+
+def _is_transformed_elsewhere():
+    """Whether a transform of `torch.func` is at work, on other tensors, too.
+
+    It lets nothing be recorded beside what it records itself.
+    """
+    try:
+        torch.empty(0, device="cpu").requires_grad_()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _with_gradient(kernel):
