@@ -93,15 +93,15 @@ class Kernel:
 
     def _takes(self, tensors, training):
         """Whether the kernel computes what the pass does, of these tensors."""
-        first = tensors[0]
+        first, device = tensors[0], tensors[0].device.type
         _, drop = self.cell.held_masks(training)
         return (
-            drop is None
-            and first.shape[0] > 0
-            and not (first.is_cuda and self.use_cudnn is False)
-            and all(each.dtype == first.dtype for each in tensors)
+            not is_watched(tensors)
             and not torch.jit.is_tracing()
-            and not is_watched(tensors)
+            and drop is None
+            and (device == "cpu" or device == "cuda" and self.use_cudnn is not False)
+            and first.shape[0] > 0
+            and all(each.dtype == first.dtype for each in tensors)
             and not _is_transformed_elsewhere()
         )
 

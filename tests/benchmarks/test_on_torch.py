@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.tensorflow  # once is enough
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 
