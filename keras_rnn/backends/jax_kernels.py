@@ -171,7 +171,9 @@ def with_all_derivatives(kernel, plain):
     @forward.def_vmap
     def _(size, batched, tensors, others):
         results = jax.vmap(plain, _axes(batched))(tensors, others)
-        one = jax.tree.map(lambda t, b: t[0] if b else t, (tensors, others), batched)
+        one = jax.tree.map(
+            lambda t, b: t[0] if b else t, (tensors, others), tuple(batched)
+        )
         # Nobody reads it: what goes back is a batch, too.
         kept = [
             jnp.zeros(each.shape, each.dtype)

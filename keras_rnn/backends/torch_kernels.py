@@ -72,7 +72,7 @@ class Kernel:
             return keras.tree.pack_sequence_as(arguments, tensors)
 
         def kernel(*tensors, train=True):
-            sequence, last = self._run(*nested(tensors), mask, train)
+            sequence, last = self._run(*nested(tensors), mask, train, return_sequences)
             return (sequence, *last) if return_sequences else tuple(last)
 
         def plain(*tensors):
@@ -93,19 +93,20 @@ class Kernel:
 
     def _takes(self, tensors, training):
         """Whether the kernel computes what the pass does, of these tensors."""
-        first = tensors[0]
+        first, device = tensors[0], tensors[0].device.type
         _, drop = self.cell.held_masks(training)
         return (
-            drop is None
-            and first.shape[0] > 0
-            and not (first.is_cuda and self.use_cudnn is False)
-            and all(each.dtype == first.dtype for each in tensors)
+            not is_watched(tensors)
             and not torch.jit.is_tracing()
-            and not is_watched(tensors)
+            and drop is None
+            and (device == "cpu" or device == "cuda" and self.use_cudnn is not False)
+            and first.shape[0] > 0
+            and all(each.dtype == first.dtype for each in tensors)
+            and not _is_transformed_elsewhere()
         )
 
-    def _run(self, inputs, states, weights, recurrent, mask, train):
-        """The sequence of h_t, masked steps included, and the last states."""
+    def _run(self, inputs, states, weights, recurrent, mask, train, whole):
+        """The sequence of h_t, that of masked steps if it is `whole`, and the last states."""
         if mask is None:
             return self._run_all(inputs, states, weights, recurrent, train)
         counts = mask.cumsum(dim=1)  # the real steps so far, (batch, timesteps)
@@ -119,10 +120,9 @@ class Kernel:
         if self.name in HELD:
             inputs = torch.cat([inputs, (~real)[..., None].to(inputs.dtype)], dim=-1)
             kernel, *bias = weights
-            great = torch.finfo(kernel.dtype).max ** 0.5
-            signs = kernel.new_tensor(HELD[self.name]) * great
-            row = signs.repeat_interleave(self.cell.units)
-            weights = [torch.cat([kernel, row[None]]), *bias]
+            great, units = torch.finfo(kernel.dtype).max ** 0.5, self.cell.units
+            row = [kernel.new_full((1, units), s * great) for s in HELD[self.name]]
+            weights = [torch.cat([kernel, torch.cat(row, dim=-1)]), *bias]
         sequence, last = self._run_all(inputs, states, weights, recurrent, train)
 
         def after(counts):
@@ -131,9 +131,9 @@ class Kernel:
             return torch.where((counts > 0)[..., None], found, first[:, None])
 
         h_last = after(lengths)  # (batch, 1, units)
-        if scattered:
+        if scattered and whole:
             sequence = after(counts)
-        else:
+        elif whole:
             sequence = torch.where(mask[..., None], sequence, h_last)
         return sequence, [h_last[:, 0], *last[1:]]
 
@@ -177,6 +177,18 @@ class Kernel:
             return weight
         z, r, n = weight.chunk(3, dim=-1)
         return torch.cat([r, z, n], dim=-1)
+
+
+def _is_transformed_elsewhere():
+    """Whether a transform of `torch.func` is at work, on other tensors, too.
+
+    It lets nothing be recorded beside what it records itself.
+    """
+    try:
+        torch.empty(0, device="cpu").requires_grad_()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _with_gradient(kernel):
