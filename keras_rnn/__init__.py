@@ -4,6 +4,7 @@ from keras_rnn import export
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
 from keras_rnn.generation import Generator
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
+from keras_rnn.pieces import learn_pieces
 from keras_rnn.rnn import GRU, LSTM, RNN, ElmanRNN
 from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
 from keras_rnn.text import words_and_marks
@@ -24,6 +25,7 @@ __all__ = [
     "LSTMCell",
     "export",
     "jacobian_spectrum",
+    "learn_pieces",
     "state_gradients",
     "windows",
     "words_and_marks",
