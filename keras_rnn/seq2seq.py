@@ -23,8 +23,8 @@ from keras_rnn.backends import compiled
 from keras_rnn.cells.cell import different_cells, positive_integer
 from keras_rnn.export import new_saved_model
 from keras_rnn.levels import one_step
+from keras_rnn.pieces import vocabulary_of
 from keras_rnn.rnn import RNN
-from keras_rnn.vocabulary import Vocabulary
 
 # The numbers before those of the characters. 0 fills up what is shorter than the longest
 # text of a batch; read by the decoder, it is what comes before the first character.
@@ -41,9 +41,12 @@ ATTENTIONS = {
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class EncoderDecoder(keras.Model):
-    """A network that reads a text and writes another one, character by character.
+    """A network that reads a text and writes another one, piece by piece.
 
-    The encoder reads the source. Its last states, of each level, are the first states of
+    The pieces are characters, or words and parts of words, as `learn_pieces` finds them;
+    what is said here of characters holds for pieces of any length.
+
+    The encoder reads the source. Its last states, of each level, are the initial states of
     the decoder, which predicts the target: each character from those before it. It is
     trained on pairs of texts (teacher forcing: the decoder reads the true characters,
     not its own):
@@ -69,8 +72,8 @@ class EncoderDecoder(keras.Model):
     layers:
 
         a_ts = softmax over s of score(d_t @ W_q, h_s @ W_k)
-        c_t  = sum over s of a_ts h_s
-        y_t ~  softmax(tanh([d_t, c_t] @ W_c + b_c) @ kernel + bias)
+        context_t = sum over s of a_ts h_s
+        y_t ~  softmax(tanh([d_t, context_t] @ W_c + b_c) @ kernel + bias)
 
     `alignment` returns the weights a_ts.
 
@@ -79,15 +82,17 @@ class EncoderDecoder(keras.Model):
     Bengio, 2015, Neural machine translation by jointly learning to align and translate
     (its score is `"additive"`); Minh-Thang Luong, Hieu Pham and Christopher D. Manning,
     2015, Effective approaches to attention-based neural machine translation (`"dot"`,
-    and the way from d_t and c_t to y_t).
+    and the way from d_t and context_t to y_t).
 
     Args:
         source_vocabulary: String or sequence of characters to read, in any order: it is
-            kept sorted, each character once, and saved with the model.
+            kept sorted, each character once, and saved with the model. If strings of
+            several characters are in it, such as `learn_pieces` returns, a text is cut
+            from its start, each time the longest one that fits.
         target_vocabulary: The same, of the characters to write.
         cells: A cell of this package, or a list of them, one for each level. They are
             the encoder's; the decoder has new ones with the same arguments, but for the
-            learned first state, which the encoder's last one replaces.
+            learned initial state, which the encoder's last one replaces.
         embedding_units: Positive integer, default 64: the size of a character's vector.
         bidirectional: Boolean, default `False`. The encoder then has two cells of half
             the units in each level, one of which reads from the end. Their states, side
@@ -136,8 +141,8 @@ class EncoderDecoder(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        source = Vocabulary(source_vocabulary, unknown, FIRST, "source_vocabulary")
-        target = Vocabulary(target_vocabulary, None, FIRST, "target_vocabulary")
+        source = vocabulary_of(source_vocabulary, unknown, FIRST, "source_vocabulary")
+        target = vocabulary_of(target_vocabulary, None, FIRST, "target_vocabulary")
         self._source, self._target = source, target
         self.source_vocabulary = source.characters
         self.target_vocabulary = target.characters
@@ -316,7 +321,7 @@ class EncoderDecoder(keras.Model):
         return self.logits(outputs), weights
 
     def read(self, source, training=False):
-        """The encoder: from a source to the first states of the decoder.
+        """The encoder: from a source to the initial states of the decoder.
 
         Args:
             source: Integer tensor of shape `(batch, S)`, 0 where it is padded.

@@ -50,19 +50,18 @@ class Vocabulary:
                 f"least one. Received: {name}={characters!r}"
             )
         self.characters = "".join(sorted(set(listed)))
-        if unknown is not None and (
-            not isinstance(unknown, str)
-            or len(unknown) != 1
-            or unknown not in self.characters
-        ):
+        self._declare(unknown, first, name)
+        self._points = _code_points(self.characters)  # sorted, as the characters are
+
+    def _declare(self, unknown, first, name):
+        if unknown is not None and unknown not in list(self.characters):
             raise ValueError(
-                f"`unknown` must be one character of the {name}, or None. "
+                f"`unknown` must be one of the {name}, or None. "
                 f"Received: unknown={unknown!r}"
             )
         self.unknown = unknown
         self.first = _checked_first(first)
         self.name = name
-        self._points = _code_points(self.characters)  # sorted, as the characters are
 
     def __len__(self):
         return len(self.characters)
@@ -84,14 +83,20 @@ class Vocabulary:
         strange = self._points[places] != points
         if strange.any():
             if self.unknown is None:
-                found = sorted({c for c, s in zip(text, strange) if s})
-                raise ValueError(
-                    f"`text` has characters that are not in the {self.name}: "
-                    f"{', '.join(map(repr, found))}. Leave them out, or declare a "
-                    "replacement, as unknown='?'."
-                )
+                self._refuse({c for c, s in zip(text, strange) if s})
             places[strange] = self.characters.index(self.unknown)
         return (places + self.first).astype("int32")
+
+    def split(self, text):
+        """The characters of a text as the network reads them, a list of strings."""
+        return [self.characters[number - self.first] for number in self.encode(text)]
+
+    def _refuse(self, characters):
+        raise ValueError(
+            f"`text` has characters that are not in the {self.name}: "
+            f"{', '.join(map(repr, sorted(characters)))}. Leave them out, or declare a "
+            "replacement, as unknown='?'."
+        )
 
     def decode(self, numbers):
         """The text of some characters' numbers.
@@ -132,15 +137,16 @@ class Vocabulary:
         strange = tf.gather(self._points, places) != flat
         if self.unknown is None:
             found = tf.boolean_mask(flat, strange)[:, tf.newaxis]
-            message = f"`texts` has characters that are not in the {self.name}:"
-            tf.debugging.Assert(
-                ~tf.reduce_any(strange),
-                [message, tf.strings.unicode_encode(found, "UTF-8")],
-                summarize=10,
-            )
+            self._refuse_tensor(strange, tf.strings.unicode_encode(found, "UTF-8"))
         else:
             places = tf.where(strange, self.characters.index(self.unknown), places)
         return points.with_flat_values(places + self.first)
+
+    def _refuse_tensor(self, strange, found):
+        import tensorflow as tf
+
+        message = f"`texts` has characters that are not in the {self.name}:"
+        tf.debugging.Assert(~tf.reduce_any(strange), [message, found], summarize=10)
 
     def decode_tensor(self, numbers):
         """`decode` in a TensorFlow graph.

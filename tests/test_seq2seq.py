@@ -440,6 +440,47 @@ def test_export_refuses_unknown_characters(tmp_path):
         translate(texts=tf.constant(["abc", "a!"]))
 
 
+def words(**changes):
+    """A model that reads and writes words and parts of words."""
+    pieces = {
+        "source_vocabulary": ["ab", "abc", *"abc?"],
+        "target_vocabulary": ["xy", *"xyz"],
+    }
+    return build(**{**pieces, **changes})
+
+
+def test_pieces_of_several_characters():
+    model = words()
+    (source, previous), following = model.encode(["abcab!", "b"], ["zxyx", "xyxy"])
+    # "?", "a", "ab", "abc", "b", "c" are 2 to 7, and "x", "xy", "y", "z" 2 to 5.
+    assert source.tolist() == [[5, 4, 2], [6, 0, 0]]
+    assert previous.tolist() == [[0, 5, 3, 2], [0, 3, 3, 1]]
+    assert following.tolist() == [[5, 3, 2, 1], [3, 3, 1, 0]]
+    assert [model.decode(row) for row in following] == ["zxyx", "xyxy"]
+    assert model.alignment("abcab!", "zxyx").shape == (4, 3)
+    texts = ["abcab", "", "cb", "aabb"]
+    greedy, beam = (model.translate(texts, width) for width in (1, 3))
+    gain = model.log_probability(texts, beam) - model.log_probability(texts, greedy)
+    assert np.all(gain > -1e-4)
+    again = EncoderDecoder.from_config(json.loads(json.dumps(model.get_config())))
+    again.set_weights(model.get_weights())
+    assert again.translate(texts, 3) == beam
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_export_with_pieces(tmp_path):
+    import tensorflow as tf
+
+    model = words()
+    model.export(tmp_path / "saved", beam_width=2)
+    translate = tf.saved_model.load(tmp_path / "saved").signatures["translate"]
+    texts = ["abcab", "", "cb!", "aabb", "abc" * 5]
+    found = translate(texts=tf.constant(texts))["translations"].numpy()
+    assert [text.decode() for text in found] == model.translate(texts, 2)
+    assert translate(texts=tf.constant([], tf.string))["translations"].shape == (0,)
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
 def test_export_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -485,7 +526,7 @@ def test_export_needs_tensorflow(tmp_path, monkeypatch):
     ("arguments", "says"),
     [
         ({"source_vocabulary": ""}, "`source_vocabulary`"),
-        ({"target_vocabulary": ["ab"]}, "`target_vocabulary`"),
+        ({"target_vocabulary": ["ab", ""]}, "`target_vocabulary`"),
         ({"cells": lambda: []}, "`cells`"),
         ({"cells": lambda: keras.layers.GRUCell(4)}, "`cells`"),
         ({"cells": lambda: [ElmanCell(4)] * 2}, "different"),

@@ -1,4 +1,4 @@
-"""The tutorial as its readers run it: a small run, what it writes, what it refuses."""
+"""The program as its users run it: a small run, what it writes, what it refuses."""
 
 import functools
 import importlib
@@ -28,7 +28,7 @@ from tests.tutorials.scripts import (
 # isort: split
 from workshop import corpora
 
-tutorial = importlib.import_module("train_characters")
+program = importlib.import_module("train_characters")
 
 SCRIPT = ROOT / "examples" / "train_characters.py"
 SHAKESPEARE = ROOT.parent / "shared" / "data" / "tiny_shakespeare" / "input.txt"
@@ -64,7 +64,7 @@ def generator(finished):
 @pytest.fixture(scope="session")
 def reviews():
     """The part of the reviews that a small run reads."""
-    return corpora.load("reviews", 1).part(**tutorial.QUICK_PART)
+    return corpora.load("reviews", 1).part(**program.QUICK_PART)
 
 
 # ------------------------------------------------------------------------ a small run
@@ -79,7 +79,6 @@ def test_files_of_a_run(finished):
         "model.keras",
         "progress.csv",
         "saved_model",
-        "units.png",
     }
     history, progress = rows(folder / "history.csv"), rows(folder / "progress.csv")
     assert [row["epoch"] for row in history] == ["1", "2"]
@@ -102,7 +101,7 @@ def test_the_network_beats_the_unigram_even_when_small(finished):
 def test_metrics_are_those_of_the_saved_model(finished, generator, reviews):
     folder, _ = finished
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
-    bits = tutorial.bits_per_character(generator, reviews, "test")
+    bits = program.bits_per_character(generator, reviews, "test")
     measured = metrics["test_bits_per_character"]["network"]
     assert bits == pytest.approx(measured, abs=1e-5)
 
@@ -110,7 +109,7 @@ def test_metrics_are_those_of_the_saved_model(finished, generator, reviews):
 def test_a_sample_of_each_kind_is_shown(finished):
     _, out = finished
     assert out.count("  negative:\n") >= 2 and out.count("  positive:\n") >= 2
-    assert "Bits per character" in out and "correlation" in out
+    assert "Bits per character" in out
 
 
 def test_exported_model_writes_the_same_in_a_process_without_keras(finished, generator):
@@ -141,12 +140,12 @@ def test_write(finished, generator, capsys):
     folder, _ = finished
     before = contents(folder)
     arguments = ["--output", str(folder), "--condition", "negative", "--length", "60"]
-    assert tutorial.main([*arguments, "--write", "The film"]) == 0
+    assert program.main([*arguments, "--write", "The film"]) == 0
     out = capsys.readouterr().out
     assert out == "The film" + generator.generate(
         "The film", 60, temperature=0.7, stop="\n", seed=1, condition="negative"
     ) + "\n"  # fmt: skip
-    assert tutorial.main([*arguments, "--write", "", "--temperature", "0"]) == 0
+    assert program.main([*arguments, "--write", "", "--temperature", "0"]) == 0
     assert len(capsys.readouterr().out) > 1
     assert contents(folder) == before
 
@@ -164,7 +163,7 @@ def test_write(finished, generator, capsys):
 def test_write_refuses(options, says, finished, capsys):
     folder, _ = finished
     arguments = ["--output", folder, "--write", "The", *options]
-    refused(tutorial.main, arguments, says, folder, capsys)
+    refused(program.main, arguments, says, folder, capsys)
 
 
 def test_judge(generator, reviews, tmp_path):
@@ -183,12 +182,12 @@ def test_judge(generator, reviews, tmp_path):
     tf.saved_model.save(
         stub, str(tmp_path / "saved_model"), {"serving_default": stub.opinion}
     )
-    options = tutorial.read_options(["--length", "40", "--judge", str(tmp_path)])
-    opinion = tutorial.load_judge(tmp_path)
-    found = tutorial.judge(generator, reviews, opinion, options, count=5)
+    options = program.read_options(["--length", "40", "--judge", str(tmp_path)])
+    opinion = program.load_judge(tmp_path)
+    found = program.judge(generator, reviews, opinion, options, count=5)
     right = 0
     for kind in ("negative", "positive"):
-        for text in tutorial.write(generator, reviews, kind, 5, 40, 0.7):
+        for text in program.write(generator, reviews, kind, 5, 40, 0.7):
             right += ("e" in text) == (kind == "positive")
     assert found["written"] == right / 10
     people = zip(reviews.texts["test"], reviews.labels["test"])
@@ -215,10 +214,10 @@ def test_tiny_shakespeare_by_the_builder_of_tfds(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(corpora.tfds, "builder", builder)
 
     # Its defaults, but for the size: 150,000 characters once.
-    monkeypatch.setattr(tutorial, "QUICK_PART", {"train": 150_000})
+    monkeypatch.setattr(program, "QUICK_PART", {"train": 150_000})
     arguments = ["--corpus", "tiny_shakespeare", "--quick", "--output", str(tmp_path)]
     size = ["--units", "128", "--epochs", "1", "--batch-size", "32"]
-    assert tutorial.main([*arguments, *size]) == 0
+    assert program.main([*arguments, *size]) == 0
     out = capsys.readouterr().out
     assert "150,000 characters to learn from, 55,770 to choose" in out
     metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
@@ -231,7 +230,7 @@ def test_tiny_shakespeare_by_the_builder_of_tfds(tmp_path, monkeypatch, capsys):
 def test_folk_tunes(tmp_path, capsys):
     music21 = pytest.importorskip("music21", reason="the extra [music]")
     arguments = ["--quick", "--corpus", "folk_tunes", "--output", str(tmp_path)]
-    assert tutorial.main([*arguments, "--epochs", "1", "--length", "120"]) == 0
+    assert program.main([*arguments, "--epochs", "1", "--length", "120"]) == 0
     assert "Ireland" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     assert set(metrics["tunes"]) == set(corpora.COUNTRIES.values())
@@ -269,7 +268,7 @@ def test_mistakes(case, text, tmp_path, capsys, monkeypatch):
     (tmp_path / "metrics.json").write_text("an earlier one")
     own = [] if {"--text", "--corpus", "--judge"} & set(options) else ["--text", text]
     refused(
-        tutorial.main, ["--output", tmp_path, *own, *options], says, tmp_path, capsys
+        program.main, ["--output", tmp_path, *own, *options], says, tmp_path, capsys
     )
 
 
@@ -287,24 +286,24 @@ def test_bad_texts(content, says, tmp_path, capsys):
     path = tmp_path / "text.txt"
     path.write_bytes(content)
     arguments = ["--output", tmp_path, "--text", path]
-    refused(tutorial.main, arguments, says, tmp_path, capsys)
+    refused(program.main, arguments, says, tmp_path, capsys)
 
 
 def test_output_that_cannot_be_written(text, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     arguments = ["--text", text, "--output", tmp_path / "file" / "results"]
-    refused(tutorial.main, arguments, "cannot write to", tmp_path, capsys)
+    refused(program.main, arguments, "cannot write to", tmp_path, capsys)
 
 
 def test_without_music21(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "music21", None)
     arguments = ["--output", tmp_path, "--corpus", "folk_tunes"]
-    refused(tutorial.main, arguments, "keras-rnn[music]", tmp_path, capsys)
+    refused(program.main, arguments, "keras-rnn[music]", tmp_path, capsys)
 
 
 def test_other_backend(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
-    refused(tutorial.main, ["--output", tmp_path], "KERAS_BACKEND", tmp_path, capsys)
+    refused(program.main, ["--output", tmp_path], "KERAS_BACKEND", tmp_path, capsys)
 
 
 # --------------------------------------------------------------------------- resuming
@@ -319,7 +318,7 @@ def test_own_text_broken_off_and_resumed(text, tmp_path, capsys, monkeypatch):
     arguments += ["--cell", "elman", "--no-carry", "--dropout", "0.1"]
     with monkeypatch.context() as patch:
         break_off_after_one_epoch(patch)
-        assert tutorial.main([*map(str, arguments)]) == 130
+        assert program.main([*map(str, arguments)]) == 130
     assert "--resume" in capsys.readouterr().err
     last = tmp_path / "unfinished" / "network" / "epoch-0001"
     done = json.loads((last / "history.json").read_text("utf-8"))
@@ -328,16 +327,16 @@ def test_own_text_broken_off_and_resumed(text, tmp_path, capsys, monkeypatch):
 
     # With other options there is nothing of this kind to go on with.
     other = [*arguments, "--resume", "--units", "9"]
-    refused(tutorial.main, other, "units=32, not 9", tmp_path, capsys)
+    refused(program.main, other, "units=32, not 9", tmp_path, capsys)
     progress = tmp_path / "unfinished" / "progress.json"
     whole = progress.read_text("utf-8")
     for damaged in ("", "{}", "[1]", '[{"batches": 8}]'):
         progress.write_text(damaged)
         resumed = [*arguments, "--resume"]
-        refused(tutorial.main, resumed, "--discard", tmp_path, capsys)
+        refused(program.main, resumed, "--discard", tmp_path, capsys)
     progress.write_text(whole, "utf-8")
 
-    assert tutorial.main([*map(str, arguments), "--resume"]) == 0
+    assert program.main([*map(str, arguments), "--resume"]) == 0
     history = rows(tmp_path / "history.csv")
     assert [int(row["epoch"]) for row in history] == [1, 2, 3]
     assert float(history[0]["loss"]) == done[0]["loss"]
@@ -347,18 +346,18 @@ def test_own_text_broken_off_and_resumed(text, tmp_path, capsys, monkeypatch):
 
     # A network without kinds and without a start writes on after a prompt.
     capsys.readouterr()
-    assert tutorial.main(["--output", str(tmp_path), "--write", "the c"]) == 0
+    assert program.main(["--output", str(tmp_path), "--write", "the c"]) == 0
     assert capsys.readouterr().out.startswith("the c")
     empty = ["--output", tmp_path, "--write", ""]
-    refused(tutorial.main, empty, "--write", tmp_path, capsys)
+    refused(program.main, empty, "--write", tmp_path, capsys)
     kind = ["--output", tmp_path, "--write", "the", "--condition", "positive"]
-    refused(tutorial.main, kind, "no kinds", tmp_path, capsys)
+    refused(program.main, kind, "no kinds", tmp_path, capsys)
     strange = ["--output", tmp_path, "--write", "the q"]
-    refused(tutorial.main, strange, "does not know 'q'\n", tmp_path, capsys)
+    refused(program.main, strange, "does not know 'q'\n", tmp_path, capsys)
     for damaged in ("[]", "{}", '{"end": 5}'):
         (tmp_path / "metrics.json").write_text(damaged)
         asked = ["--output", tmp_path, "--write", "the"]
-        refused(tutorial.main, asked, "metrics.json", tmp_path, capsys)
+        refused(program.main, asked, "metrics.json", tmp_path, capsys)
 
 
 # ------------------------------------------------------------------------ the surprise
@@ -394,7 +393,7 @@ def by_reading(network, text, kind):
 
 def test_surprise_in_windows_is_that_of_each_text_read_whole(small):
     network, corpus = small
-    found = tutorial.surprises(network, corpus, "test", rows=2, window=7)
+    found = program.surprises(network, corpus, "test", rows=2, window=7)
     wanted = []
     for text, label in zip(corpus.texts["test"], corpus.labels["test"]):
         wanted += by_reading(network, text, corpus.kinds[label])
@@ -404,7 +403,7 @@ def test_surprise_in_windows_is_that_of_each_text_read_whole(small):
 def test_log_likelihood_is_the_sum_over_the_characters(small):
     network, corpus = small
     texts = corpus.texts["test"]
-    found = tutorial.log_likelihoods(network, texts, batch_size=3)
+    found = program.log_likelihoods(network, texts, batch_size=3)
     wanted = [
         [-sum(by_reading(network, text, kind)) for kind in corpus.kinds]
         for text in texts
@@ -414,10 +413,10 @@ def test_log_likelihood_is_the_sum_over_the_characters(small):
 
 def test_the_best_of_some_is_the_one_most_of_its_kind(small):
     network, corpus = small
-    options = tutorial.read_options(["--length", "20", "--temperature", "1"])
-    best = tutorial.write_the_best(network, corpus, "high", 2, options, tries=4)
-    texts = tutorial.write(network, corpus, "high", 8, 20, 1.0, options.seed)
-    low, high = tutorial.log_likelihoods(network, [f"\n{t}\n" for t in texts]).T
+    options = program.read_options(["--length", "20", "--temperature", "1"])
+    best = program.write_the_best(network, corpus, "high", 2, options, tries=4)
+    texts = program.write(network, corpus, "high", 8, 20, 1.0, options.seed)
+    low, high = program.log_likelihoods(network, [f"\n{t}\n" for t in texts]).T
     for i in range(2):
         four = slice(4 * i, 4 * i + 4)
         assert best[i] == texts[four][np.argmax((high - low)[four])]
@@ -427,14 +426,14 @@ def test_surprise_of_a_long_text_counts_each_character_once(text):
     corpus = corpora.own_text(text)
     network = keras_rnn.generation.Generator(corpus.characters, keras_rnn.ElmanCell(4))
     (held_out,) = corpus.texts["test"]
-    found = tutorial.surprises(network, corpus, "test", rows=5, window=20)
+    found = program.surprises(network, corpus, "test", rows=5, window=20)
     assert len(found) == len(held_out) - 1
 
 
 def test_windows_that_carry_nothing_all_start_afresh(small):
     network, corpus = small
     carried, separate = (
-        tutorial.cut(network, corpus, "train", 2, 7, carry) for carry in (True, False)
+        program.cut(network, corpus, "train", 2, 7, carry) for carry in (True, False)
     )
     assert len(carried) == len(separate)
     for i in range(len(carried)):
@@ -443,45 +442,3 @@ def test_windows_that_carry_nothing_all_start_afresh(small):
         np.testing.assert_array_equal(y, other_y)
         assert "fresh" not in b  # no state is carried: all start from the learned one
     assert not all(np.all(carried[i][0]["fresh"]) for i in range(len(carried)))
-
-
-# -------------------------------------------------------------------------- the units
-
-
-def test_properties(text):
-    told = tutorial.properties('I "am"\n(A)!', corpora.own_text(text))
-    assert told["a quote is open"].tolist() == [0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]
-    assert told["a bracket is open"].tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]
-    assert told["characters since the line began"].tolist() == [*range(6), *range(5)]
-    assert told["a capital letter"].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]
-    assert told["a vowel"].tolist() == [1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0]
-
-
-def test_a_unit_that_counts_is_found(small, monkeypatch):
-    """Of three units, one counts from the line's start, backwards; two make noise."""
-    network, corpus = small
-    texts = ["\n" + "ab\nca" * 10 + "\n" for _ in range(4)]
-    corpus = corpora.dataclasses.replace(
-        corpus, end="\n\n", texts={split: texts for split in corpora.SPLITS}
-    )
-    random = np.random.default_rng(0)
-
-    def read(generator, corpus, text, label=None, longest=0):
-        count = tutorial.properties(text, corpus)["characters since the line began"]
-        noise = random.normal(size=(len(text), 2))
-        return np.column_stack([noise[:, 0], -0.2 * count, noise[:, 1]])
-
-    monkeypatch.setattr(tutorial, "states", read)
-    found = tutorial.find_units(network, corpus)
-    unit, fit = found["characters since the line began"]
-    assert unit == 1 and fit == pytest.approx(-1.0)
-    assert abs(found["the kind is high"][1]) < 0.5
-
-
-def test_states_do_not_depend_on_the_padding(small):
-    network, corpus = small
-    text = corpus.texts["test"][0]
-    h = tutorial.states(network, corpus, text, 1, longest=40)
-    assert h.shape == (len(text), 6)
-    _, (whole, *_) = network.read(text[1:], "high")
-    np.testing.assert_allclose(h, whole, atol=1e-6)

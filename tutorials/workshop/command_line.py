@@ -88,6 +88,28 @@ def positive(text):
     return _whole(text, 1, math.inf, ", 1 or more")
 
 
+def whole(text):
+    """The type of an option that is 0, 1, 2, ..."""
+    return _whole(text, 0, math.inf, ", 0 or more")
+
+
+def number(text, least, most):
+    """A number of the command line, from `least` to `most`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        allowed = f"a number from {least} to {most}"
+        raise argparse.ArgumentTypeError(f"must be {allowed}, not {text!r}")
+    return value
+
+
+def fraction(text):
+    """The type of an option that is a share."""
+    return number(text, 0, 0.99)
+
+
 def seed(text):
     """The type of a seed, as `keras.utils.set_random_seed` takes it."""
     return _whole(text, 0, 2**32, f" from 0 to {2**32 - 1}")
