@@ -134,7 +134,7 @@ def test_each_argument_is_taken(name):
         if key not in ("cell", "cells"):
             assert config[key] == value, key
     assert layers[1].name == "mine"
-    for key in arguments:
+    for key in told(name, arguments):
         if plain(getattr(layers[0], key, ...)):
             assert getattr(layers[1], key) == getattr(layers[0], key), key
 
@@ -159,7 +159,7 @@ def test_attributes(name):
     assert not [each for each in public if not hasattr(ours, each)]
     for each in public:
         value = getattr(theirs, each)
-        if plain(value) and each not in ("name", "path", "cells"):
+        if plain(value) and each not in ("name", "path", "cells", "input_spec"):
             if not isinstance(value, (list, tuple)):
                 assert getattr(ours, each) == value, each
             else:
