@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
-from keras_rnn.rnn import GRU, LSTM, RNN, ElmanRNN
+from keras_rnn.layers import GRU, LSTM, ElmanRNN
+from keras_rnn.rnn import RNN
 
 PAIRS = {
     keras.layers.RNN: RNN,
