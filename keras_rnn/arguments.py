@@ -4,6 +4,7 @@ Each returns the argument as the caller needs it, or raises a `ValueError` that 
 """
 
 import numbers
+import operator
 import os
 import pathlib
 
@@ -85,3 +86,32 @@ def as_path(name, value):
             f"Received: {name}={value!r}"
         )
     return pathlib.Path(text)
+
+
+def positive_integer(name, value):
+    """Returns `value` as an `int`, or raises a `ValueError` that names the argument."""
+    try:
+        integer = operator.index(value)  # takes NumPy's integers, refuses 3.0
+    except TypeError:
+        integer = 0
+    if integer < 1 or isinstance(value, bool):
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+    return integer
+
+
+def fraction(name, value):
+    """Returns `value` if it is in [0, 1], or raises a `ValueError` that names it."""
+    if not (isinstance(value, numbers.Real) and 0.0 <= value <= 1.0):
+        raise ValueError(
+            f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}"
+        )
+    return value
+
+
+def given(scope):
+    """The arguments of a call of `__init__` by name, from its `locals()`."""
+    arguments = {k: v for k, v in scope.items() if k not in ("self", "__class__")}
+    others = arguments.pop("kwargs")
+    return {**arguments, **others}

@@ -4,9 +4,9 @@ A recurrent cell at step t adds two terms, one of the input and one of the state
 
     projected_t = x_t @ kernel + bias             recurrent_t = h_{t-1} @ recurrent_kernel
 
-and makes the new states from them. Its class says how (`step`), and how a change of the
-new states comes from a change of the terms (`adjoint`). The pass here is the same for
-all cells.
+and makes the new states from them. Its class says how (`step`), and how the gradients of
+the terms come from those of the new states (`step_backward`). The pass here is the same
+for all cells.
 
 **Forward.** Nothing in `projected` waits for the step before: for all steps together it
 is one matrix product. The loop keeps the product with `recurrent_kernel`.
@@ -16,10 +16,10 @@ ways, through the output of step t and through all that follows, h_{t+1}. The ch
 adds them, from the last step to the first:
 
     d h_t  =  (dL/dh_t through the output)  +  d recurrent_{t+1} @ recurrent_kernel^T
-    d projected_t, d recurrent_t  =  adjoint(d h_t)
+    d projected_t, d recurrent_t  =  step_backward(d h_t)
 
-(and likewise for a second state, the LSTM's c_t). That is all that the loop going back
-has to do. The weights are shared by all steps, so their gradients are sums over the
+(and likewise for a second state, the LSTM's c_t). That is all that the backward
+loop has to do. The weights are shared by all steps, so their gradients are sums over the
 steps, and a sum of products over steps and batch is again one matrix product, after the
 loop:
 
@@ -28,9 +28,9 @@ loop:
     d x_t               =  d projected_t @ kernel^T
     d h_0               =  d recurrent_1 @ recurrent_kernel^T
 
-(the learned first state, one vector for the whole batch, gets the sum of d h_0 over it).
-A masked step hands its states on, h_t = h_{t-1}: going back, it hands their gradients on
-and adds nothing to those of the weights.
+(the learned initial state, one vector for the whole batch, gets the sum of d h_0 over it).
+A masked step hands its states on, h_t = h_{t-1}: in the backward pass it hands their
+gradients on, and adds nothing to those of the weights.
 
 Source: Paul J. Werbos, 1990, Backpropagation through time: what it does and how to do
 it.
@@ -70,7 +70,7 @@ class Pass:
             mask: Boolean tensor of shape `(batch, timesteps)`, or `None`.
             training: Boolean.
             return_sequences: Boolean: whether each h_t is asked for, or the last states
-                only, so that going back there is no gradient by the others to add.
+                only, so that the backward loop has no gradient of the others to add.
 
         Returns:
             The sequence of h_t, `(batch, timesteps, units)`, or `None`, and the list of
@@ -99,8 +99,8 @@ class Pass:
         forward = choose(forward, self._compiled, training, inputs)
         backward = choose(self.backward, self._compiled, training, inputs)
         weights = cell.input_weights(), cell.recurrent_weights()
-        # The masks, too, which have no gradient: JAX may go back when what traced them is
-        # over.
+        # The masks, too, which have no gradient: JAX may run the backward pass when
+        # what traced them is over.
         arguments = inputs, *weights, states, masks, drops
 
         @custom_gradient
@@ -122,14 +122,11 @@ class Pass:
                 h, h_0 = sequence, first[0]
                 for drop in drops:
                     h, h_0 = h * ops.expand_dims(drop, 1), h_0 * drop
-                d_weights = _d_weights(h, d_recurrent, weights, before=h_0)
-                return (
-                    dense(d_projected, ops.transpose(input_weights[0])),
-                    *_d_weights(x, d_projected, input_weights),
-                    *d_weights,
-                    *d_first,
-                    *[None for _ in (*masks, *drops)],
-                )
+                d_x = dense(d_projected, ops.transpose(input_weights[0]))
+                d_kernel = _d_weights(x, d_projected, input_weights)
+                d_recurrent_kernel = _d_recurrent_weights(h_0, h, d_recurrent, weights)
+                nothing = [None for _ in (*masks, *drops)]
+                return d_x, *d_kernel, *d_recurrent_kernel, *d_first, *nothing
 
             results = [sequence, *last] if return_sequences else last
             return tuple(results), gradient
@@ -201,12 +198,12 @@ class Pass:
         drops,
         **how,
     ):
-        """The loop back: the gradients by the first states, and the deltas of all steps.
+        """The backward loop: the gradients of the initial states, the deltas of all steps.
 
         Args:
-            d_sequence: List of the gradient by each h_t through the output of its own
+            d_sequence: List of the gradient of each h_t through the output of its own
                 step, a tensor of shape `(batch, timesteps, units)`, or empty.
-            d_last: List of tensors of shape `(batch, units)`: the gradients by the last
+            d_last: List of tensors of shape `(batch, units)`: the gradients of the last
                 states.
             sequence: Each h_t, from `forward`.
             saved: What `forward` saved.
@@ -231,13 +228,13 @@ class Pass:
                 zeros = [ops.zeros_like(d) for d in d_states]
                 d_kept = [ops.where(mask, z, d) for d, z in zip(d_states, zeros)]
                 d_states = [ops.where(mask, d, z) for d, z in zip(d_states, zeros)]
-            deltas, d_previous = cell.adjoint(d_states, h, saved)
+            deltas, d_previous = cell.step_backward(d_states, h, saved)
             d_h_prev = deltas[-1] @ transposed
             if drops:
                 d_h_prev = d_h_prev * drops[0]
             through_kernel = [d_h_prev, *[None] * (count - 1)]
-            ways = zip(d_previous, through_kernel, d_kept)
-            return [sum(d for d in way if d is not None) for way in ways], deltas
+            paths = zip(d_previous, through_kernel, d_kept)
+            return [sum(d for d in path if d is not None) for path in paths], deltas
 
         return scan(
             step,
@@ -254,34 +251,50 @@ def _joined(parts):
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
 
 
-def _d_weights(inputs, deltas, weights, before=None):
-    """The gradients of the map inputs @ kernel + bias by its weights.
+def _d_weights(inputs, deltas, weights):
+    """The gradients of the weights of a map inputs @ kernel + bias.
 
     Args:
         inputs: Tensor of shape `(batch, timesteps, features)`.
-        deltas: Tensor of shape `(batch, timesteps, gates)`, the gradient by the result.
+        deltas: Tensor of shape `(batch, timesteps, gates)`, the gradient of the result.
         weights: The list `[kernel]`, or `[kernel, bias]`.
-        before: Tensor of shape `(batch, features)`, where the map is not of `inputs` but
-            of those one step earlier: what stood before the first.
 
     Returns:
         List of tensors: the sum over batch and time of inputs^T @ deltas, and of deltas.
     """
-    rows, d_rows = (ops.reshape(t, (-1, t.shape[-1])) for t in (inputs, deltas))
-    if before is None:
-        d_kernel = _product_over_rows(rows, d_rows)
-    else:
-        # One row later stands what belongs one step later: no copy of the sequence. Only
-        # where a sequence ends does a row meet the first of the next one, in whose place
-        # `before` should be.
-        wrong = ops.pad(inputs[:-1, -1], ((1, 0), (0, 0)))  # (batch, features)
-        d_kernel = _product_over_rows(rows[:-1], d_rows[1:])
-        d_kernel += ops.transpose(before - wrong) @ deltas[:, 0]
+    return [_product_over_rows(_rows(inputs), _rows(deltas)), *_d_bias(deltas, weights)]
+
+
+def _d_recurrent_weights(h_0, h, deltas, weights):
+    """The gradients of the weights of a map h_{t-1} @ recurrent_kernel + bias.
+
+    Args:
+        h_0: Tensor of shape `(batch, units)`.
+        h: Tensor of shape `(batch, timesteps, units)`.
+        deltas: Tensor of shape `(batch, timesteps, gates)`, the gradient of the result.
+        weights: The list `[recurrent_kernel]`, or `[recurrent_kernel, bias]`.
+    """
+    # h_{t-1} is one row above h_t: no copy of the sequence is shifted. Only where a
+    # sequence ends does a row meet the first of the next one, where h_0 should be.
+    wrong = ops.pad(h[:-1, -1], ((1, 0), (0, 0)))  # (batch, units)
+    d_kernel = _product_over_rows(_rows(h)[:-1], _rows(deltas)[1:])
+    d_kernel += ops.transpose(h_0 - wrong) @ deltas[:, 0]
+    return [d_kernel, *_d_bias(deltas, weights)]
+
+
+def _d_bias(deltas, weights):
+    """The gradient of the bias, if there is one, in a list."""
     if len(weights) == 1:
-        return [d_kernel]
-    # As a product, too: TensorFlow's sum over rows takes twice as long.
-    ones = ops.ones_like(d_rows[:, :1])  # (batch * timesteps, 1)
-    return [d_kernel, (ops.transpose(ones) @ d_rows)[0]]
+        return []
+    # As a product: TensorFlow's sum over rows takes twice as long.
+    rows = _rows(deltas)
+    ones = ops.ones_like(rows[:, :1])  # (batch * timesteps, 1)
+    return [(ops.transpose(ones) @ rows)[0]]
+
+
+def _rows(sequence):
+    """The steps of all sequences, one below the other, (batch * timesteps, width)."""
+    return ops.reshape(sequence, (-1, sequence.shape[-1]))
 
 
 def _product_over_rows(a, b):

@@ -15,16 +15,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.arguments import as_integers, as_string, as_strings, as_tensor
-from keras_rnn.backends import compiled, kept_apart
-from keras_rnn.cells.cell import (
-    different_cells,
+from keras_rnn.arguments import (
+    as_integers,
+    as_string,
+    as_strings,
+    as_tensor,
     fraction,
-    independent,
     positive_integer,
 )
+from keras_rnn.backends import compiled, kept_apart
+from keras_rnn.cells.cell import independent
 from keras_rnn.export import new_saved_model
-from keras_rnn.levels import checked_states, one_step
+from keras_rnn.levels import checked_states, different_cells, one_step
 from keras_rnn.rnn import RNN
 from keras_rnn.sampling import checked_seed, checked_settings, draw, prepare, uniform
 from keras_rnn.text_windows import ConsecutiveWindows

@@ -4,8 +4,8 @@ import operator
 
 import keras
 
+from keras_rnn.arguments import given
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
-from keras_rnn.cells.cell import given
 from keras_rnn.rnn import RNN
 
 

@@ -5,6 +5,8 @@ Over time the layers do it themselves. A network that writes goes step by step.
 
 import keras
 
+from keras_rnn.cells import RecurrentCell
+
 
 def one_step(levels, inputs, states):
     """One step of all levels, by the cells' own `call`, as a layer's loop takes it.
@@ -48,3 +50,18 @@ def checked_states(name, states, levels, batch=None):
             f"Received: {f'the shapes {found}' if found else f'{name}={states!r}'}"
         )
     return states
+
+
+def different_cells(cells):
+    """Returns a cell, or a list of cells, as a list, or raises a `ValueError`."""
+    listed = list(cells) if isinstance(cells, (list, tuple)) else [cells]
+    if (
+        not listed
+        or not all(isinstance(cell, RecurrentCell) for cell in listed)
+        or len({id(cell) for cell in listed}) < len(listed)
+    ):
+        raise ValueError(
+            "`cells` must be a cell of keras_rnn, or a list of at least one, all "
+            f"different. Received: cells={cells}"
+        )
+    return listed

@@ -12,8 +12,7 @@ import re
 
 import numpy as np
 
-from keras_rnn.arguments import as_string, as_strings
-from keras_rnn.cells.cell import positive_integer
+from keras_rnn.arguments import as_string, as_strings, positive_integer
 from keras_rnn.vocabulary import Vocabulary
 
 # A word with the space before it, and the apostrophe after it, as in "l'eau"; or a mark.

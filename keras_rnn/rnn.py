@@ -9,7 +9,7 @@ from keras import ops
 from keras_rnn.backends import kept_apart, native, scan, with_sizes
 from keras_rnn.bptt import Pass
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
-from keras_rnn.cells.cell import OF_THE_BACKWARD_STEP, overridden
+from keras_rnn.cells.overrides import OF_THE_BACKWARD_STEP, overridden
 
 # The cells that read vectors, and whose states are vectors. One of the user's own may read
 # anything, and carry anything.
@@ -35,10 +35,10 @@ class RNN(keras.layers.RNN):
     next. It is a `keras.layers.RNN`, with the same arguments, for vectors over time:
     inputs of shape `(batch, timesteps, features)`. It differs where Keras's goes wrong:
 
-    - **Initial state.** The learned first state of the cell, unless `initial_state` is
+    - **Initial state.** The learned initial state of the cell, unless `initial_state` is
       passed to the call.
     - **`stateful=True`.** The first batch, and the first after `reset_state()`, start
-      from the first state as it is *now*, and train it; the next ones carry on. Neither
+      from the initial state as it is *now*, and train it; the next ones carry on. Neither
       the carried state nor the fact that there is one is saved with the model.
     - **Masks.** A masked step leaves the state and repeats the previous output (zeros
       before the first real step, and at every masked step with
@@ -208,7 +208,7 @@ class RNN(keras.layers.RNN):
         return [*super().variables, *keras.tree.flatten(self.states), self._fresh]
 
     def reset_state(self):
-        """Makes the next batch start from the first state again (`stateful=True`)."""
+        """Makes the next batch start from the initial state again (`stateful=True`)."""
         if self.stateful and self.built:
             self._fresh.assign(True)
 
@@ -255,7 +255,7 @@ class RNN(keras.layers.RNN):
             initial_state = self._as_states(initial_state, batch)
         elif self.stateful:
             first = self.get_initial_state(batch)
-            # A copy: PyTorch assigns in place, and goes back through `where` later.
+            # A copy: PyTorch assigns in place, and the backward pass reads it later.
             fresh = ops.copy(self._fresh)
             initial_state = keras.tree.pack_sequence_as(
                 first,
@@ -379,7 +379,7 @@ class RNN(keras.layers.RNN):
         for cell in self._levels():
             if not isinstance(cell, RecurrentCell):
                 return f"{getattr(cell, 'name', cell)} is not a cell of keras_rnn"
-            if obstacle := cell.fast_pass_obstacle():
+            if obstacle := cell.fast_pass_obstacle:
                 return obstacle
         return None
 
@@ -410,7 +410,7 @@ class RNN(keras.layers.RNN):
         owner = next((each for each in NATIVE_CELLS if isinstance(cell, each)), None)
         if owner is None:
             return f"{cell.name} has equations of its own"
-        if method := overridden(cell, (*OF_THE_BACKWARD_STEP, "adjoint"), owner):
+        if method := overridden(cell, (*OF_THE_BACKWARD_STEP, "step_backward"), owner):
             return f"a kernel does not call `{method}`, which is overridden"
         return native(cell, self._pass(cell), use_cudnn)
 

@@ -11,8 +11,7 @@ import random
 import numpy as np
 from keras import ops
 
-from keras_rnn.arguments import is_number
-from keras_rnn.cells.cell import positive_integer
+from keras_rnn.arguments import is_number, positive_integer
 
 LARGEST = float(np.finfo("float32").max)
 

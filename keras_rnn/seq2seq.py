@@ -18,11 +18,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.arguments import as_integers, as_string, as_strings, as_tensor
+from keras_rnn.arguments import (
+    as_integers,
+    as_string,
+    as_strings,
+    as_tensor,
+    positive_integer,
+)
 from keras_rnn.backends import compiled
-from keras_rnn.cells.cell import different_cells, positive_integer
 from keras_rnn.export import new_saved_model
-from keras_rnn.levels import one_step
+from keras_rnn.levels import different_cells, one_step
 from keras_rnn.pieces import vocabulary_of
 from keras_rnn.rnn import RNN
 

@@ -10,8 +10,7 @@ import operator
 import keras
 import numpy as np
 
-from keras_rnn.arguments import as_integers
-from keras_rnn.cells.cell import positive_integer
+from keras_rnn.arguments import as_integers, positive_integer
 
 
 def windows(tokens, timesteps):

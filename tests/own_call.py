@@ -21,5 +21,6 @@ class OwnCall(ElmanCell):
         h, states = super().call(inputs, states, training=training)
         return ops.concatenate([2 * h, inputs[:, :1]], axis=-1), states
 
+    @property
     def fast_pass_obstacle(self):
         return f"{self.name} has a `call` of its own"

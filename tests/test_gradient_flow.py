@@ -441,6 +441,7 @@ class Halved(keras_rnn.ElmanCell):
         states = [states[0] / 2]
         return self.readout(states[0]), states
 
+    @property
     def fast_pass_obstacle(self):
         return "a `call` of its own"
 

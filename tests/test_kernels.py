@@ -99,7 +99,7 @@ def test_own_equations_are_obeyed(passes):
             new = self.activation(projected + recurrent)
             return [(states[0] + new) / 2], [new]
 
-        def adjoint(self, d_states, h, saved):
+        def step_backward(self, d_states, h, saved):
             half = d_states[0] / 2
             return [half * (1 - saved[0] ** 2)], [half]
 

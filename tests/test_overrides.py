@@ -164,8 +164,8 @@ def test_a_backward_step_of_ones_own_is_taken():
     class Halved(ElmanCell):
         """The gradient with respect to each state is halved on its way back."""
 
-        def adjoint(self, d_states, h, saved):
-            return super().adjoint([0.5 * each for each in d_states], h, saved)
+        def step_backward(self, d_states, h, saved):
+            return super().step_backward([0.5 * each for each in d_states], h, saved)
 
     layer = RNN(Halved(4, dtype=DTYPE), dtype=DTYPE)
     layer.build(X[:, :1].shape)
@@ -190,7 +190,7 @@ def test_a_cell_with_both_steps_takes_the_pass():
             new = self.activation(projected + recurrent)
             return [(states[0] + new) / 2], [new]
 
-        def adjoint(self, d_states, h, saved):
+        def step_backward(self, d_states, h, saved):
             half = d_states[0] / 2
             return [half * (1 - saved[0] ** 2)], [half]
 

@@ -215,6 +215,19 @@ def test_another_number_of_features(kind):
             tf.function(lambda x: layer(x))(data(features=5))
 
 
+@pytest.mark.parametrize("cell_class", [ElmanCell, LSTMCell, GRUCell])
+def test_another_number_of_features_for_a_cell_by_itself(cell_class):
+    """Whoever calls it: a loop of Keras, a step by hand."""
+    cell = cell_class(3)
+    layer = keras.layers.RNN(cell)
+    layer(data())
+    message = r"`inputs` of .* must have 2 features. Received: inputs.shape=\(.*, 5\)"
+    with pytest.raises(ValueError, match=message):
+        layer(data(features=5))
+    with pytest.raises(ValueError, match=message):
+        cell(data(features=5)[:, 0], cell.get_initial_state(len(data())))
+
+
 def test_symbolic_tensors_are_checked_like_others():
     layer, x = ElmanRNN(3), keras.Input((4, 2))
     with pytest.raises(ValueError, match="`initial_state` must hold"):

@@ -125,7 +125,7 @@ def transposed(backward, results, tangents, forward=None):
 
 
 def value_and_gradients(function, values):
-    """A scalar function of a nest of tensors, and its gradients by them.
+    """A scalar function of a nest of tensors, and its gradients with respect to them.
 
     See `keras_rnn.backends.tensorflow.value_and_gradients`.
     """

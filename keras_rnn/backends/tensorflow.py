@@ -13,11 +13,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-# A turn of a loop costs some microseconds by itself, about as much as the matrix product
-# of a small step: so several steps stand in one turn of a graph. More than these bring
-# little, and make it longer to trace. Under XLA, whose turns cost less, a second one
-# brings nothing, and takes a fifth more time to compile.
-STEPS_PER_TURN = 5
+# An iteration of a loop costs some microseconds by itself, about as much as the matrix
+# product of a small step: so one iteration of a graph runs several steps. More than these
+# bring little, and take longer to trace. Under XLA, whose iterations cost less, a second
+# step brings nothing, and takes a fifth more time to compile.
+STEPS_PER_ITERATION = 5
 # To compile a loop pays after some twenty batches of its shape. A layer that has met more
 # shapes than these is going to meet others, and each of them seldom.
 BATCHES_UNCOMPILED = 20
@@ -50,14 +50,14 @@ def scan(
             does so without a copy; a graph would copy the whole array each time.
         over_first: Whether, with `in_place`, the array of the first output may be the
             first sequence itself: it is where they are as wide, and not in `reverse`.
-        one_by_one: Whether a turn of the loop is one step, as it is with `in_place`.
+        one_by_one: Whether an iteration is one step, as it is with `in_place`.
 
     Returns:
         The last carry, and a list of the outputs, `(batch, timesteps, width)` each.
     """
     batch_size, timesteps = sequences[0].shape[:2]
     if batch_size is None and carry[0].shape[0] is not None:
-        # A loop refuses a state that knows its size before a turn and not after it.
+        # A loop refuses a state that knows its size before an iteration and not after.
         batch_size = carry[0].shape[0]
         for each in sequences:
             each.set_shape((batch_size, *each.shape[1:]))
@@ -65,12 +65,12 @@ def scan(
     if timesteps is None:
         timesteps = tf.shape(sequences[0])[1]
     if in_place or one_by_one:
-        loops = [(timesteps, 1)]  # turns, and the steps in each
+        loops = [(timesteps, 1)]  # iterations, and the steps in each
     elif isinstance(timesteps, int):
-        size = _steps_per_turn(timesteps)
+        size = _steps_per_iteration(timesteps)
         loops = [(timesteps // size, size), (1, timesteps % size)]
     else:
-        size = STEPS_PER_TURN
+        size = STEPS_PER_ITERATION
         loops = [(timesteps // size, size), (timesteps % size, 1)]
     dtype = carry[0].dtype
     if in_place:
@@ -91,8 +91,8 @@ def scan(
 
     over_first &= widths[0] == sequences[0].shape[-1] and not reverse
     if over_first:
-        # XLA would copy the whole array in each turn if some part of a step could read
-        # there once it is written over. So a turn that has written reads for the next one.
+        # XLA would copy the whole array in each iteration if some part of a step could
+        # read there once it is written over. So one that has written reads for the next.
         carry = [*carry, sequences[0][:, 0]]
         sequences = sequences[1:]
 
@@ -101,12 +101,12 @@ def scan(
             return ops.slice_update(array, (0, place, 0), output[:, None])
         return array.write(place, output)
 
-    def turn(start, size, carry, arrays):
-        """`size` steps written out, the first of them (in time or back) at `start`."""
+    def iteration(start, size, carry, arrays):
+        """`size` steps, the first of them (in the order of the loop) at `start`."""
         if not size:
             return carry, arrays
-        first, way = (timesteps - 1 - start, -1) if reverse else (start, 1)
-        places = [first, *(first + way * i for i in range(1, size))]
+        first, next_one = (timesteps - 1 - start, -1) if reverse else (start, 1)
+        places = [first, *(first + next_one * i for i in range(1, size))]
         for place in places:
             slices = [tf.gather(s, place, axis=1) for s in sequences]
             if over_first:
@@ -120,20 +120,20 @@ def scan(
         return carry, arrays
 
     start = 0
-    for turns, size in loops:
-        if isinstance(turns, int) and turns == 1:
-            carry, arrays = turn(start, size, carry, arrays)
+    for count, size in loops:
+        if isinstance(count, int) and count == 1:
+            carry, arrays = iteration(start, size, carry, arrays)
         else:
             _, carry, arrays = tf.while_loop(
-                lambda i, *_, turns=turns: i < turns,
+                lambda i, *_, count=count: i < count,
                 lambda i, c, a, start=start, size=size: (
                     i + 1,
-                    *turn(start + i * size, size, c, a),
+                    *iteration(start + i * size, size, c, a),
                 ),
                 (0, carry, arrays),
-                maximum_iterations=turns,
+                maximum_iterations=count,
             )
-        start = start + turns * size
+        start = start + count * size
     if over_first:
         *carry, _ = carry
     if not in_place:
@@ -143,10 +143,10 @@ def scan(
     return carry, arrays
 
 
-def _steps_per_turn(timesteps):
+def _steps_per_iteration(timesteps):
     """A number of steps near what is best, one that divides `timesteps` if any."""
-    near = range(STEPS_PER_TURN - 1, STEPS_PER_TURN + 4)
-    best = min(near, key=lambda n: (timesteps % n > 0, abs(n - STEPS_PER_TURN)))
+    near = range(STEPS_PER_ITERATION - 1, STEPS_PER_ITERATION + 4)
+    best = min(near, key=lambda n: (timesteps % n > 0, abs(n - STEPS_PER_ITERATION)))
     return min(best, timesteps)
 
 
@@ -263,8 +263,8 @@ def _is_compiled_whole():
 def _differentiable(compiled, loop):
     """A compiled loop, which has no gradient, with that of the same loop in a graph.
 
-    The pass has its gradient by hand, so nobody takes that of its loops, but for who
-    wants the gradient of a gradient.
+    The pass has its gradient by hand: that of its loops is needed for the gradient of a
+    gradient only.
 
     Args:
         compiled: Function of nests of tensors.
@@ -395,14 +395,14 @@ def custom_gradient(function):
 
     Args:
         function: Function of tensors, which returns a tuple of tensors, and a function
-            of the gradients by these that returns the gradients by the arguments,
+            from the gradients of these to the gradients of the arguments,
             `None` where there is none.
     """
     return tf.custom_gradient(function)
 
 
 def value_and_gradients(function, values):
-    """A scalar function of a nest of tensors, and its gradients by them.
+    """A scalar function of a nest of tensors, and its gradients with respect to them.
 
     Args:
         function: Function of the nest, which returns a scalar and something more.

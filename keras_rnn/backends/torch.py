@@ -52,8 +52,8 @@ class _ByHand(torch.autograd.Function):
         call = context.call
         if not torch.is_grad_enabled():
             return None, *call.gradient(*upstream)
-        # `create_graph`: the gradient is to have one itself. What the gradient by hand
-        # keeps of the way forward has none, so the way is gone again.
+        # `create_graph`: the gradient is itself to be differentiated. What the gradient by
+        # hand kept of the forward pass is not recorded, so the forward pass runs again.
         tensors = context.saved_tensors
         wanted = [each for each in tensors if each.requires_grad]
         results = call.plain(*tensors)
@@ -113,7 +113,7 @@ def custom_gradient(function, plain=None):
 
 
 def value_and_gradients(function, values):
-    """A scalar function of a nest of tensors, and its gradients by them.
+    """A scalar function of a nest of tensors, and its gradients with respect to them.
 
     See `keras_rnn.backends.tensorflow.value_and_gradients`.
     """

@@ -1,7 +1,8 @@
 """What every cell has beside its own equations.
 
-A first state that back-propagation learns, the output y_t, dropout, and the checks of
-its arguments. `RecurrentCell` is a mixin: a cell of this package names it before the
+An initial state that back-propagation learns, and the output y_t; in files of their own,
+dropout, the derivatives of the activations, files of weights, and which overrides the
+fast pass heeds. `RecurrentCell` is a mixin: a cell of this package names it before the
 cell of Keras whose arguments and weights it keeps,
 
     class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell): ...
@@ -10,56 +11,19 @@ so that it adds weights after those of Keras's cell and changes none of them.
 """
 
 import inspect
-import numbers
-import operator
-import re
 
 import keras
 from keras import ops
 
-
-def positive_integer(name, value):
-    """Returns `value` as an `int`, or raises a `ValueError` that names the argument."""
-    try:
-        integer = operator.index(value)  # takes NumPy's integers, refuses 3.0
-    except TypeError:
-        integer = 0
-    if integer < 1 or isinstance(value, bool):
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r}"
-        )
-    return integer
-
-
-def different_cells(cells):
-    """Returns a cell, or a list of cells, as a list, or raises a `ValueError`."""
-    listed = list(cells) if isinstance(cells, (list, tuple)) else [cells]
-    if (
-        not listed
-        or not all(isinstance(cell, RecurrentCell) for cell in listed)
-        or len({id(cell) for cell in listed}) < len(listed)
-    ):
-        raise ValueError(
-            "`cells` must be a cell of keras_rnn, or a list of at least one, all "
-            f"different. Received: cells={cells}"
-        )
-    return listed
-
-
-def given(scope):
-    """The arguments of a call of `__init__` by name, from its `locals()`."""
-    arguments = {k: v for k, v in scope.items() if k not in ("self", "__class__")}
-    others = arguments.pop("kwargs")
-    return {**arguments, **others}
-
-
-def fraction(name, value):
-    """Returns `value` if it is in [0, 1], or raises a `ValueError` that names it."""
-    if not (isinstance(value, numbers.Real) and 0.0 <= value <= 1.0):
-        raise ValueError(
-            f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}"
-        )
-    return value
+from keras_rnn.arguments import fraction, positive_integer
+from keras_rnn.cells.derivatives import DERIVATIVES
+from keras_rnn.cells.dropout import SharedDropout
+from keras_rnn.cells.overrides import (
+    NOT_OF_THE_PASS,
+    OF_THE_BACKWARD_STEP,
+    overridden,
+)
+from keras_rnn.cells.weight_files import arrays_for
 
 
 def independent(initializer):
@@ -89,75 +53,8 @@ def dense(inputs, kernel, bias=None):
     return outputs if bias is None else outputs + bias
 
 
-def keras_group(store):
-    """The part of a weights file that is named after Keras's cell instead of ours.
-
-    Keras names the parts of a file by the classes of the layers, and of the cells in a
-    stack, and finds nothing under another name. Only those of SimpleRNN differ.
-
-    Args:
-        store: What Keras passes to `load_own_variables`.
-    """
-    path = getattr(store, "_h5_entry_path", None) or ""  # nothing public tells it
-    renamed = re.sub(r"\belman_rnn((_\d+)?/cell)$", r"simple_rnn\1", path)
-    renamed = re.sub(r"\belman_cell((_\d+)?)$", r"simple_rnn_cell\1", renamed)
-    return store if renamed == path else store.get(renamed)
-
-
-# The derivative of an activation, in terms of its value: what `adjoint` needs. An
-# activation that is not here has no hand-written adjoint.
-DERIVATIVES = {
-    keras.activations.linear: lambda y: ops.ones_like(y),
-    keras.activations.relu: lambda y: ops.cast(y > 0, y.dtype),
-    keras.activations.sigmoid: lambda y: y * (1 - y),
-    keras.activations.tanh: lambda y: 1 - y * y,
-}
-
-
-# What each step goes through in Keras's loop, and the fast pass does in its own way.
-_NOT_OF_THE_PASS = (
-    "call",
-    "drop_inputs",
-    "drop_state",
-    "get_dropout_mask",
-    "get_recurrent_dropout_mask",
-    "reset_dropout_mask",
-    "reset_recurrent_dropout_mask",
-)
-# What the fast pass computes for all steps at once, or has the gradient of by `adjoint`.
-OF_THE_BACKWARD_STEP = (
-    "step",
-    "recurrent_term",
-    "input_weights",
-    "recurrent_weights",
-    "readout",
-    "held_masks",
-)
-
-
-def overridden(layer, names, owner):
-    """The first of some methods that is not the one of a class, or `None`.
-
-    Args:
-        layer: A layer or a cell.
-        names: Names of methods.
-        owner: A class that the one of `layer` is derived from.
-
-    Returns:
-        String, the class (or the layer, if the method was replaced on it) and the method:
-        "MyCell.call".
-    """
-    for name in names:
-        if name in vars(layer):
-            return f"{layer.name}.{name}"
-        if getattr(type(layer), name) is not getattr(owner, name):
-            mro = type(layer).__mro__
-            return f"{next(c for c in mro if name in vars(c)).__name__}.{name}"
-    return None
-
-
-class RecurrentCell:
-    """The learned first state, the output and the dropout that all cells share.
+class RecurrentCell(SharedDropout):
+    """The learned initial state, the output and the dropout that all cells share.
 
     The output of a step is read off the state h_t:
 
@@ -183,11 +80,11 @@ class RecurrentCell:
         output_bias_constraint: Constraint of `output_bias`.
         learn_initial_state: Boolean, default `True`. `False` starts from zeros, as
             Keras does, and adds no weight.
-        initial_state_initializer: Initializer of the first state. Default
+        initial_state_initializer: Initializer of the initial state. Default
             `"random_normal"` (standard deviation 0.05). `None`: Keras's default for
             a weight, `"glorot_uniform"`.
-        initial_state_regularizer: Regularizer of the first state.
-        initial_state_constraint: Constraint of the first state.
+        initial_state_regularizer: Regularizer of the initial state.
+        initial_state_constraint: Constraint of the initial state.
         **kwargs: The keyword arguments of the Keras cell.
 
     Raises:
@@ -252,8 +149,6 @@ class RecurrentCell:
         self.initial_state_constraint = keras.constraints.get(initial_state_constraint)
 
         self.output_size = units if output_units is None else output_units
-        # The dropout masks of now. Kept out of Keras's tracking: no part of the model.
-        object.__setattr__(self, "_held", {})
 
     @classmethod
     def argument_names(cls):
@@ -354,11 +249,11 @@ class RecurrentCell:
 
     # One step, cut where time comes in. `step` makes the new states from two terms: the
     # projected input, which waits for nothing, and the recurrent term, which waits for
-    # h_{t-1}. `adjoint` is the backward step. The fast pass is taken for the methods that
-    # it belongs to: those that its class has, or inherits. An override further down is
-    # obeyed by Keras's loop, which calls the cell at each step.
+    # h_{t-1}. `step_backward` is the backward step. The fast pass is taken for the methods
+    # that it belongs to: those that its class has, or inherits. An override further down
+    # is obeyed by Keras's loop, which calls the cell at each step.
 
-    # How many tensors of shape (batch, units) `step` saves for `adjoint`.
+    # How many tensors of shape (batch, units) `step` saves for `step_backward`.
     saved_count = 0
     # 1 where a change of the projected input and the same change of the recurrent term
     # do the same, so that they have one gradient; else 2.
@@ -404,37 +299,38 @@ class RecurrentCell:
 
         Returns:
             The list of new states, and a list of `saved_count` tensors of shape
-            `(batch, units)` for `adjoint`.
+            `(batch, units)` for `step_backward`.
         """
         raise NotImplementedError
 
-    def adjoint(self, d_states, h, saved):
-        """Back through `step`: from the gradients of its results to those of its terms.
+    def step_backward(self, d_states, h, saved):
+        """The backward step: from the gradients of the results of `step` to those of its terms.
 
         Args:
-            d_states: List of the gradients of the loss by the new states.
+            d_states: List of the gradients of the loss with respect to the new states.
             h: The new h_t.
             saved: What `step` saved.
 
         Returns:
-            A list of `delta_count` tensors of shape `(batch, gates)`, the gradients by
-            the projected input and (if it has its own) by the recurrent term; and the
-            list of the gradients by the states before, but for what they owe to the
-            recurrent term. `None` in it means zero.
+            A list of `delta_count` tensors of shape `(batch, gates)`, the gradients with
+            respect to the projected input and (if it has its own) to the recurrent term;
+            and the list of those with respect to the states before, without what comes
+            through the recurrent term. `None` in it means zero.
         """
         raise NotImplementedError
 
+    @property
     def fast_pass_obstacle(self):
         """Why `keras_rnn.bptt` cannot run this cell: a sentence, or `None`."""
         # The class of the backward step.
-        owner = next(c for c in type(self).__mro__ if "adjoint" in vars(c))
+        owner = next(c for c in type(self).__mro__ if "step_backward" in vars(c))
         if method := (
             overridden(self, ["__call__"], keras.Layer)
-            or overridden(self, _NOT_OF_THE_PASS, RecurrentCell)
+            or overridden(self, NOT_OF_THE_PASS, RecurrentCell)
         ):
             return f"the fast pass does not call `{method}`, which is overridden"
         if method := overridden(self, OF_THE_BACKWARD_STEP, owner):
-            return f"`{owner.__name__}.adjoint` does not belong to `{method}`"
+            return f"`{owner.__name__}.step_backward` does not belong to `{method}`"
         if self.activity_regularizer is not None:
             return f"{self.name} has an activity_regularizer, which reads each output"
         for name in ("activation", "recurrent_activation"):
@@ -449,69 +345,19 @@ class RecurrentCell:
         h_prev = self.drop_state(states[0], training)  # (batch, units)
         inputs = ops.cast(inputs, self.compute_dtype)  # integers, say
         x = self.drop_inputs(inputs, training)  # (batch, features)
-        projected = dense(x, *self.input_weights())  # (batch, gates)
+        kernel, *bias = self.input_weights()
+        if x.shape[-1] != kernel.shape[0]:
+            raise ValueError(
+                f"`inputs` of {self.name} must have {kernel.shape[0]} features. "
+                f"Received: inputs.shape={tuple(inputs.shape)}"
+            )
+        projected = dense(x, kernel, *bias)  # (batch, gates)
         recurrent = self.recurrent_term(h_prev)  # (batch, gates)
         states, _ = self.step(projected, recurrent, states)
         return self.readout(states[0]), states if nested else states[0]
 
     def _tensor(self, variable):
         return ops.cast(ops.convert_to_tensor(variable), self.compute_dtype)
-
-    # Dropout. An RNN layer asks for the masks before its loop and drops them after it,
-    # so that all steps of a sequence share them (Gal and Ghahramani, 2016, A
-    # theoretically grounded application of dropout in recurrent neural networks).
-    # A cell that is called by hand, outside such a loop, draws anew at each call and
-    # keeps nothing: a mask that stayed behind would have the batch size of the past.
-
-    def get_dropout_mask(self, step_input):
-        """The mask on the inputs of all steps until `reset_dropout_mask`, or `None`."""
-        return self._held_mask("inputs", step_input, self.dropout)
-
-    def get_recurrent_dropout_mask(self, step_input):
-        """The mask on the states of all steps until `reset_recurrent_dropout_mask`."""
-        return self._held_mask("state", step_input, self.recurrent_dropout)
-
-    def reset_dropout_mask(self):
-        """Forgets the mask on the inputs."""
-        self._held.pop("inputs", None)
-
-    def reset_recurrent_dropout_mask(self):
-        """Forgets the mask on the states."""
-        self._held.pop("state", None)
-
-    def _held_mask(self, name, like, rate):
-        if name not in self._held and rate > 0.0:
-            ones = ops.ones_like(like, dtype=self.compute_dtype)
-            mask = keras.random.dropout(ones, rate, seed=self.seed_generator)
-            self._held[name] = mask
-        return self._held.get(name)
-
-    def drop_inputs(self, inputs, training):
-        """The inputs x_t, `(batch, features)`, after dropout in training."""
-        return self._drop("inputs", inputs, self.get_dropout_mask, training)
-
-    def drop_state(self, state, training):
-        """The state h_{t-1}, `(batch, units)`, after recurrent dropout in training."""
-        return self._drop("state", state, self.get_recurrent_dropout_mask, training)
-
-    def _drop(self, name, values, get_mask, training):
-        if not training:
-            return values
-        held = name in self._held
-        mask = get_mask(values)
-        if not held:
-            self._held.pop(name, None)
-        return values if mask is None else values * mask
-
-    def held_masks(self, training):
-        """The masks that all steps share, as an RNN layer had them drawn.
-
-        Returns:
-            Those on the inputs, `(batch, features)`, and on the states, `(batch, units)`:
-            each a tensor, or `None` where nothing is dropped.
-        """
-        held = self._held if training else {}
-        return held.get("inputs"), held.get("state")
 
     # The name is Keras's: its files are read through it.
     def load_own_variables(self, store):
@@ -528,77 +374,24 @@ class RecurrentCell:
         """
         if not self.built:
             return super().load_own_variables(store)
-        if not store.keys():
-            store = keras_group(store)
-        saved = [store[str(i)] for i in range(len(store.keys()))]
         own = {}
         super().save_own_variables(own)  # the variables, in the order of a file
-        states = []
-        if self.learn_initial_state:
-            states = [getattr(self, name) for name in self.initial_state_names]
-        if states and len(saved) == len(own) - len(states):
-            rest = iter(saved)
-            saved = [
-                ops.zeros(variable.shape)
-                if any(variable is state for state in states)
-                else next(rest)
-                for variable in own.values()
-            ]
-        if len(saved) != len(own):
-            raise ValueError(self._misfit(own.values(), saved))
-        super().load_own_variables({str(i): value for i, value in enumerate(saved)})
-
-    def _misfit(self, own, saved):
-        """What to tell where a file holds more or fewer weights than the cell has."""
-        wanted = [(variable.name, tuple(variable.shape)) for variable in own]
-        shapes = [tuple(value.shape) for value in saved]
-        message = (
-            f"The file must hold the weights of {self.name}: {wanted}. "
-            f"Received: {f'weights of the shapes {shapes}' if shapes else 'none'}."
-        )
-        states = [(self.units,)] * len(self.initial_state_names)
-        if not self.learn_initial_state and shapes[len(wanted) :] == states:
-            message += (
-                " It seems to hold a learned initial state as well: load it into a layer "
-                "with `learn_initial_state=True`. To start from zeros all the same, pass "
-                "the weights of that layer, without the learned state, to `set_weights` "
-                "of this one."
-            )
-        return message
+        arrays = arrays_for(self, [*own.values()], store)
+        super().load_own_variables({str(i): array for i, array in enumerate(arrays)})
 
     def get_config(self):
-        initializers, regularizers = keras.initializers, keras.regularizers
-        constraints = keras.constraints
         return {
             **super().get_config(),
             "output_units": self.output_units,
             "output_activation": keras.activations.serialize(self.output_activation),
-            "output_kernel_initializer": initializers.serialize(
-                self.output_kernel_initializer
-            ),
-            "output_bias_initializer": initializers.serialize(
-                self.output_bias_initializer
-            ),
-            "output_kernel_regularizer": regularizers.serialize(
-                self.output_kernel_regularizer
-            ),
-            "output_bias_regularizer": regularizers.serialize(
-                self.output_bias_regularizer
-            ),
-            "output_kernel_constraint": constraints.serialize(
-                self.output_kernel_constraint
-            ),
-            "output_bias_constraint": constraints.serialize(
-                self.output_bias_constraint
-            ),
             "learn_initial_state": self.learn_initial_state,
-            "initial_state_initializer": initializers.serialize(
-                self.initial_state_initializer
-            ),
-            "initial_state_regularizer": regularizers.serialize(
-                self.initial_state_regularizer
-            ),
-            "initial_state_constraint": constraints.serialize(
-                self.initial_state_constraint
-            ),
+            **{
+                f"{weight}_{kind}": module.serialize(getattr(self, f"{weight}_{kind}"))
+                for weight in ("output_kernel", "output_bias", "initial_state")
+                for kind, module in {
+                    "initializer": keras.initializers,
+                    "regularizer": keras.regularizers,
+                    "constraint": keras.constraints,
+                }.items()
+            },
         }

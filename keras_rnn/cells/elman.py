@@ -2,7 +2,9 @@
 
 import keras
 
-from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell, given
+from keras_rnn.arguments import given
+from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.derivatives import DERIVATIVES
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -114,7 +116,7 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         """h_t = activation(projected + recurrent)."""
         return [self.activation(projected + recurrent)], []
 
-    def adjoint(self, d_states, h, saved):
+    def step_backward(self, d_states, h, saved):
         """delta_t = d h_t * activation'(z_t), with z_t = projected + recurrent.
 
         The derivative is written in terms of h_t: for tanh, 1 - h_t^2.

@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
-from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell, given
+from keras_rnn.arguments import given
+from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.derivatives import DERIVATIVES
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -154,7 +156,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         h = z * h_prev + (1 - z) * n
         return [h], [z, r, n, h_n, h_prev]
 
-    def adjoint(self, d_states, h, saved):
+    def step_backward(self, d_states, h, saved):
         """Back through the equations, from the last to the first.
 
         Write a' for the derivatives of the activations, and h_n for h_{t-1} @ R_n + c_n:
@@ -177,7 +179,8 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         d_recurrent = ops.concatenate([delta_z, delta_r, delta_n * r], axis=-1)
         return [d_projected, d_recurrent], [d_h * z]
 
+    @property
     def fast_pass_obstacle(self):
         if not self.reset_after:
             return f"{self.name} has reset_after=False: it multiplies by R_n after r_t"
-        return super().fast_pass_obstacle()
+        return super().fast_pass_obstacle

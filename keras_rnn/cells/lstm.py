@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
-from keras_rnn.cells.cell import DERIVATIVES, RecurrentCell, given
+from keras_rnn.arguments import given
+from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.derivatives import DERIVATIVES
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -131,7 +133,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         h = o * self.activation(c)
         return [h, c], [i, f, g, o, c_prev]
 
-    def adjoint(self, d_states, h, saved):
+    def step_backward(self, d_states, h, saved):
         """Back through the six equations, from the last to the first.
 
         Write a' for the derivatives of the activations. c_t is seen through h_t and

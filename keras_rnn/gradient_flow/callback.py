@@ -6,8 +6,7 @@ import math
 import keras
 import numpy as np
 
-from keras_rnn.arguments import as_path, is_number
-from keras_rnn.cells.cell import positive_integer
+from keras_rnn.arguments import as_path, is_number, positive_integer
 from keras_rnn.gradient_flow.diagnosis import REMEDIES, exploding, not_finite, vanishing
 from keras_rnn.gradient_flow.probe import Probe, norm_of
 from keras_rnn.gradient_flow.records import Board, draw, rows

@@ -6,9 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.arguments import as_tensor
+from keras_rnn.arguments import as_tensor, positive_integer
 from keras_rnn.backends import value_and_gradients
-from keras_rnn.cells.cell import positive_integer
 from keras_rnn.gradient_flow.probe import Probe, norm_of
 from keras_rnn.gradient_flow.watching import step_of, unnoticed, watched
 

@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from keras_rnn.backends import random_state_kept
-from keras_rnn.cells.cell import DERIVATIVES
+from keras_rnn.cells.derivatives import DERIVATIVES
 
 # A unit is saturated where its activation has less than this part of its steepest slope.
 FLAT = 0.05

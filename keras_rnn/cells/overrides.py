@@ -1,0 +1,43 @@
+"""Which methods of a cell the fast pass depends on, and who has overridden one."""
+
+# What each step goes through in Keras's loop, and the fast pass does in its own way.
+NOT_OF_THE_PASS = (
+    "call",
+    "drop_inputs",
+    "drop_state",
+    "get_dropout_mask",
+    "get_recurrent_dropout_mask",
+    "reset_dropout_mask",
+    "reset_recurrent_dropout_mask",
+)
+# What the fast pass computes for all steps at once, or goes back through in
+# `step_backward`.
+OF_THE_BACKWARD_STEP = (
+    "step",
+    "recurrent_term",
+    "input_weights",
+    "recurrent_weights",
+    "readout",
+    "held_masks",
+)
+
+
+def overridden(layer, names, owner):
+    """The first of some methods that is not the one of a class, or `None`.
+
+    Args:
+        layer: A layer or a cell.
+        names: Names of methods.
+        owner: A class that the one of `layer` is derived from.
+
+    Returns:
+        String, the class (or the layer, if the method was replaced on it) and the method:
+        "MyCell.call".
+    """
+    for name in names:
+        if name in vars(layer):
+            return f"{layer.name}.{name}"
+        if getattr(type(layer), name) is not getattr(owner, name):
+            mro = type(layer).__mro__
+            return f"{next(c for c in mro if name in vars(c)).__name__}.{name}"
+    return None
