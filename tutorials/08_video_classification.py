@@ -200,10 +200,10 @@ lesson.table([{"it goes": a, **dict(zip(names, row))} for a, row in zip(names, c
 #
 # ## Right for the wrong reason?
 #
-# So order is needed, and the Elman network sees motion. Does it? Who sees a perfect
-# result should be careful. All four clips of a digit meet in the *middle*, but they end at
-# different places: who goes right ends on the right. How far does one get with the *last*
-# frame alone?
+# So order is needed, and the Elman network sees motion. Does it? A perfect result calls
+# for a second look. The four clips of a digit meet in the *middle*, but they end at
+# different places: what goes right ends on the right. How far does a network get with the
+# *last* frame alone?
 
 # %%
 last_frame = trained(clips[:, -1], cnn_with_places())
@@ -212,9 +212,9 @@ accuracy[name] = np.mean(told(last_frame, new_clips[:, -1]) == new_directions)
 print(f"accuracy with the last frame: {accuracy[name]:.3f}")
 
 # %% [markdown]
-# Nearly always right. The clips are not as fair as we thought: to know the direction it is
-# enough to know where the digit is in the end. Is that all that the Elman network has
-# learned? We test it with clips that meet in the last frame, and in the first one.
+# It is nearly always right. The clips are not as fair as we thought: where the digit is in
+# the end gives its direction away. Is that what the Elman network has learned? We test it
+# with clips that meet in the last frame, and with clips that meet in the first one.
 
 
 # %%
@@ -231,6 +231,8 @@ meeting = [{"network": "Elman", **by_meeting(elman)}]
 lesson.table(meeting)
 
 # %% [markdown]
+# Where the end gives nothing away, it is right for little more than half of the clips.
+#
 # ## One thing mended: the clips
 #
 # The network stays as it is. In the new clips the four of a digit meet in *any* of the five
@@ -246,8 +248,8 @@ lesson.table(meeting)
 accuracy["Elman, trained on fair clips"] = meeting[-1]["meet in the middle"]
 
 # %% [markdown]
-# In all three tests the network is now right. Its layers are the same as before, and it
-# has as many weights. What it had lacked was a reason to look at more than the end.
+# Now the network is right in all three tests. Its layers are the same as before, and it
+# has as many weights. What it had lacked was a reason to look at the whole clip.
 #
 # ## Clips of other lengths
 #
@@ -327,12 +329,7 @@ lesson.show(figure, "paths.png")
 
 # %%
 lesson.table([{"network": n, "accuracy": value} for n, value in accuracy.items()])
-lesson.record(
-    accuracy=accuracy,
-    change=change,
-    by_meeting=meeting,
-    by_frames=lengths,
-)
+lesson.record(accuracy=accuracy, change=change, by_meeting=meeting, by_frames=lengths)
 
 # %% [markdown]
 # ## Exercises

@@ -21,7 +21,7 @@ import keras_rnn
 
 # %% tags=["parameters"]
 units = 32  # size of the hidden state
-digits = 300  # to make clips of for the training; half as many for the test
+digits = 200  # to make clips of for the training; half as many for the test
 epochs = 3  # passes over the clips
 seed = 1  # of all randomness
 quick = False  # a small network and little data, to see that everything works

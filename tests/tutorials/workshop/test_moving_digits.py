@@ -40,9 +40,8 @@ def test_each_frame_is_the_digit_alone_moved_by_the_speed(frames):
                 assert np.count_nonzero(frame) == image.size
                 corners.append(corner)
             steps = np.diff(corners, axis=0)
-            np.testing.assert_array_equal(
-                steps, [[SPEED * down, SPEED * right]] * len(steps)
-            )
+            expected = np.tile([SPEED * down, SPEED * right], (frames - 1, 1))
+            np.testing.assert_array_equal(steps, expected)
 
 
 @pytest.mark.parametrize("frames", [1, 3, 5, 7])
