@@ -1,6 +1,6 @@
-"""The tutorial as its readers run it: a small run, what it writes, what it refuses."""
+"""The program as its users run it: a small run, what it writes, what it refuses."""
 
-import datetime
+import collections
 import importlib
 import json
 
@@ -21,9 +21,9 @@ from tests.tutorials.scripts import (
 )
 
 # isort: split
-from workshop import dates
+from workshop import phrases
 
-tutorial = importlib.import_module("train_translation")
+program = importlib.import_module("train_translation")
 
 SCRIPT = ROOT / "examples" / "train_translation.py"
 WORDS = {"a": "the", "b": "dog", "c": "sees", "d": "cat"}
@@ -58,52 +58,34 @@ def finished(tmp_path_factory):
 def test_files_of_a_run(finished):
     assert {path.name for path in finished.iterdir()} == {
         "alignment.png",
-        "gradients.png",
         "history.csv",
-        "languages.png",
         "learning_curves.png",
         "metrics.json",
         "model.keras",
         "saved_model",
         "translations.csv",
     }
-    history = rows(finished / "history.csv")
-    assert [row["epoch"] for row in history] == ["1", "2"] * 2
-    assert {row["network"] for row in history} == {"elman", "elman + attention"}
+    assert [row["epoch"] for row in rows(finished / "history.csv")] == ["1", "2"]
     metrics = json.loads((finished / "metrics.json").read_text("utf-8"))
     assert metrics["seed"] == 1 and metrics["versions"]["keras"] == keras.__version__
-    assert len(metrics["exact_match_by_language"]["elman"]) == 13
     for test in metrics["tests"].values():
-        assert set(test) == {
-            "always the commonest",
-            *(
-                f"elman{a}, {b}"
-                for a in ("", " + attention")
-                for b in ("greedy", "beam 4")
-            ),
-        }
-        for name in ("elman", "elman + attention"):
-            beam, greedy = test[f"{name}, beam 4"], test[f"{name}, greedy"]
-            assert beam["log_probability"] >= greedy["log_probability"] - 1e-5
-    lines = metrics["gradients"]["before training"]
-    assert len(lines["elman"]) == len(lines["elman + attention"]) > 10
+        assert set(test) == {"always the commonest", "greedy", "beam 4"}
+        beam, greedy = test["beam 4"], test["greedy"]
+        assert beam["log_probability"] >= greedy["log_probability"] - 1e-5
 
 
 def test_figures_are_those_of_the_saved_model(finished):
-    options = tutorial.read_options(["--quick"])
-    corpus = tutorial.load(options)
+    corpus = program.load(program.read_options(["--quick"]))
     model = keras.saving.load_model(finished / "model.keras")
     metrics = json.loads((finished / "metrics.json").read_text("utf-8"))
     kept = rows(finished / "translations.csv")
-    for test, (sources, targets) in corpus.tests.items():
+    for test, pairs in corpus.tests.items():
+        sources, (targets,) = phrases.references(pairs)
         texts = model.translate(sources)
-        figures = metrics["tests"][test]["elman + attention, greedy"]
+        figures = metrics["tests"][test]["greedy"]
         right = [a == b for a, b in zip(texts, targets)]
         assert figures["exact_match"] == pytest.approx(np.mean(right), abs=1e-9)
-        written = [
-            row["elman + attention, greedy"] for row in kept if row["test"] == test
-        ]
-        assert written == texts
+        assert [row["greedy"] for row in kept if row["test"] == test] == texts
     served = tf.saved_model.load(finished / "saved_model").signatures["translate"]
     found = served(texts=tf.constant(sources))["translations"].numpy()
     assert [t.decode() for t in found] == model.translate(sources, beam_width=4)
@@ -112,60 +94,21 @@ def test_figures_are_those_of_the_saved_model(finished):
 def test_predict(finished, capsys):
     before = contents(finished)
     options = ["--output", str(finished), "--predict", "7 \u5e74 2018"]
-    assert tutorial.main(options) == 0
+    assert program.main(options) == 0
     out = capsys.readouterr().out
     assert "(probability 0." in out and "unknown characters: \u5e74" in out
     assert contents(finished) == before
 
 
-# Dates.
-
-
-def test_heaps_share_no_day():
-    heaps = dates.cut(np.random.default_rng(0))
-    days = np.concatenate(heaps)
-    assert len(days) == len(set(days)) == 73_049
-    first, last = (datetime.date.fromordinal(int(d)) for d in (days.min(), days.max()))
-    assert (first, last) == (datetime.date(1900, 1, 1), datetime.date(2099, 12, 31))
-
-
 def test_no_date_of_a_test_is_trained_on():
-    corpus = tutorial.load(tutorial.read_options(["--quick"]))
-    trained = set(corpus.train[1]) | set(corpus.validation[1])
-    for sources, targets in corpus.tests.values():
-        assert not trained & set(targets)
-        assert len(sources) == len(targets) == 300
-    assert not set(corpus.train[1]) & set(corpus.validation[1])
-    assert set(corpus.languages[300:]) == {"it"} and "it" not in dates.LANGUAGES
-
-
-def test_what_is_written_is_the_day():
-    random = np.random.default_rng(0)
-    days = np.arange(700_000, 730_000)
-    for languages in (dates.LANGUAGES, [dates.UNSEEN]):
-        for source, target, language in dates.compose(400, days, languages, random):
-            year, month, day = target.split("-")
-            digits = "".join(c if c.isdigit() else " " for c in source).split()
-            assert year in digits and str(int(day)) in [d.lstrip("0") for d in digits]
-            if len(digits) == 3:  # the month is one of them
-                order = [int(digit) for digit in digits]
-                numbers = [int(day), int(month), int(year)]
-                assert order in (numbers, numbers[::-1])
-            assert language in languages and "\u202f" not in source
-    named = dates.compose(200, days, ["it"], random, only_in_words=True)
-    assert all(any(c.isalpha() for c in each.source) for each in named)
-
-
-def test_no_two_days_are_written_alike():
-    """What a reader could not tell apart is not asked."""
-    for language in (*dates.LANGUAGES, dates.UNSEEN):
-        assert len(dates.formats(language)) >= 3
-        for pattern in dates.formats(language):
-            days = [
-                datetime.date(1999, 1, 1) + datetime.timedelta(i) for i in range(800)
-            ]
-            written = {dates.write(day, language, pattern) for day in days}
-            assert len(written) == len(days), pattern
+    corpus = program.load(program.read_options(["--quick"]))
+    trained, validated = (
+        {target for _, target in pairs} for pairs in (corpus.train, corpus.validation)
+    )
+    for pairs in corpus.tests.values():
+        assert not (trained | validated) & {target for _, target in pairs}
+        assert len(pairs) == 300
+    assert not trained & validated
 
 
 # Figures.
@@ -182,44 +125,63 @@ def test_no_two_days_are_written_alike():
     ],
 )
 def test_distance(a, b, edits):
-    assert tutorial.distance(a, b) == tutorial.distance(b, a) == edits
+    assert program.distance(a, b) == program.distance(b, a) == edits
 
 
 def test_judge():
     texts = ["the cat sees the dog", "a dog"]
-    targets = ["the cat sees the cat", "a dog"]
-    figures = tutorial.judge(texts, targets, sentences=True)
+    first = ["the cat sees the cat", "one dog"]
+    second = [None, "a dog"]
+    figures = program.judge(texts, [first, second], sentences=True)
     assert figures["exact_match"] == 0.5
     assert figures["character_error_rate"] == pytest.approx(3 / 25)
-    bleu = sacrebleu.metrics.BLEU().corpus_score(texts, [targets]).score
+    bleu = sacrebleu.metrics.BLEU().corpus_score(texts, [first, second]).score
     assert figures["bleu"] == pytest.approx(bleu)
-    assert "bleu" not in tutorial.judge(texts, targets, sentences=False)
+    assert "bleu" not in program.judge(texts, [first, second], sentences=False)
 
 
 # Sentences.
 
 
-def test_a_source_is_in_one_heap_only(pairs):
-    options = tutorial.read_options(["--pairs", str(pairs)])
-    corpus = tutorial.load(options)
-    heaps = [corpus.train, corpus.validation, *corpus.tests.values()]
-    assert sum(len(sources) for sources, _ in heaps) == 62
-    found = [set(sources) for sources, _ in heaps]
+def test_a_source_is_in_one_part_only(pairs):
+    corpus = program.load(program.read_options(["--pairs", str(pairs)]))
+    parts = [corpus.train, corpus.validation, *corpus.tests.values()]
+    assert sum(map(len, parts)) == 62
+    found = [{source for source, _ in part} for part in parts]
     assert sum(map(len, found)) == len(set.union(*found))
-    assert ("a 0", "the") in [pair for heap in heaps for pair in zip(*heap)]
-    assert ("a 0", "a") in [pair for heap in heaps for pair in zip(*heap)]
+    assert {("a 0", "the"), ("a 0", "a")} <= {pair for part in parts for pair in part}
 
 
 def test_long_pairs_are_left_out_and_said_so(tmp_path, capsys):
     path = tmp_path / "pairs.txt"
     long = [f"{'a' * 50} {i}\tb" for i in range(7)]
-    path.write_text("\n".join([f"{i}\tb" for i in range(40)] + long), "utf-8")
-    corpus = tutorial.load(
-        tutorial.read_options(["--pairs", str(path), "--longest", "50"])
+    short = [f"{i}\u202f!\tb" for i in range(40)]
+    path.write_text("\n".join(short + long), "utf-8")
+    corpus = program.load(
+        program.read_options(["--pairs", str(path), "--longest", "50"])
     )
     assert "7 of 47 pairs" in capsys.readouterr().out
-    heaps = [corpus.train, corpus.validation, *corpus.tests.values()]
-    assert sum(len(sources) for sources, _ in heaps) == 40
+    parts = [corpus.train, corpus.validation, *corpus.tests.values()]
+    assert sorted(pair for part in parts for pair in part) == sorted(
+        (f"{i} !", "b") for i in range(40)
+    )
+
+
+def test_batches_have_no_more_padding_than_they_need():
+    pairs = [(c * n, d) for n in range(1, 9) for c, d in (("a", "x"), ("b", "xyxyx"))]
+    settings = program.Settings.of(program.read_options(["--units", "4"]))
+    corpus = program.Corpus(train=pairs, validation=pairs, tests={})
+    model = program.build(settings, program.vocabularies(settings, corpus), 5, 1)
+    seen = collections.Counter()
+    batches = program.Batches(model, pairs, 4, seed=1)
+    for (source, previous), target in map(batches.__getitem__, range(len(batches))):
+        assert source.shape == previous.shape == target.shape
+        assert (source[:, -1] > 0).any() or (target[:, -1] > 0).any()
+        there = target[:, 1:] > 0
+        assert np.all(previous[:, 1:][there] == target[:, :-1][there])
+        seen.update((str(x[x > 0]), model.decode(y)) for x, y in zip(source, target))
+    want = [(str(model.encode([x])[0]), y) for x, y in pairs]
+    assert seen == collections.Counter(want)
 
 
 class TinyPairs(tfds.core.GeneratorBasedBuilder):
@@ -249,15 +211,14 @@ def test_translation_set(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
     (tmp_path / "results").mkdir()
     asked = ["--dataset", "tiny_pairs", "--output", tmp_path / "results"]
-    refused(tutorial.main, asked, "--download", tmp_path, capsys)
-    options = tutorial.read_options(
+    refused(program.main, asked, "--download", tmp_path, capsys)
+    options = program.read_options(
         ["--dataset", "tiny_pairs", "--download", "--most", "20"]
     )
-    corpus = tutorial.load(options)
-    assert len(corpus.train[0]) == 20
+    corpus = program.load(options)
+    assert len(corpus.train) == 20
     assert sorted(corpus.tests) == ["sentences never seen"]
-    want = sentences(50, len("validation"))
-    assert sorted(zip(*corpus.validation)) == sorted(want)
+    assert sorted(corpus.validation) == sorted(sentences(50, len("validation")))
 
 
 # What is refused.
@@ -265,8 +226,10 @@ def test_translation_set(tmp_path, monkeypatch, capsys):
 BAD = {
     "unknown option": (["--unit", "3"], "--unit"),
     "units": (["--units", "0"], "--units"),
-    "odd units": (["--units", "33", "--bidirectional"], "--units"),
+    "odd units": (["--units", "33"], "--units"),
     "attention": (["--attention", "sharp"], "--attention"),
+    "merges": (["--merges", "-1"], "--merges"),
+    "dropout": (["--dropout", "1"], "--dropout"),
     "beam": (["--beam-width", "0"], "--beam-width"),
     "missing file": (["--pairs", "nowhere.txt"], "nowhere.txt"),
     "two corpora": (["--pairs", "a.txt", "--dataset", "b"], "--dataset"),
@@ -279,11 +242,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_mistakes(case, tmp_path, capsys, monkeypatch):
+def test_usage_errors(case, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "none"))
     options, says = BAD[case]
     (tmp_path / "metrics.json").write_text("an earlier one")
-    refused(tutorial.main, ["--output", tmp_path, *options], says, tmp_path, capsys)
+    refused(program.main, ["--output", tmp_path, *options], says, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
@@ -303,27 +266,27 @@ def test_bad_files(lines, says, tmp_path, capsys):
     lines = [line if isinstance(line, bytes) else line.encode() for line in lines]
     path.write_bytes(b"\n".join(lines))
     asked = ["--output", tmp_path, "--pairs", path]
-    refused(tutorial.main, asked, says, tmp_path, capsys)
+    refused(program.main, asked, says, tmp_path, capsys)
 
 
 def test_output_that_cannot_be_written(pairs, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     asked = ["--pairs", pairs, "--output", tmp_path / "file" / "results"]
-    refused(tutorial.main, asked, "cannot write to", tmp_path, capsys)
+    refused(program.main, asked, "cannot write to", tmp_path, capsys)
 
 
 def test_other_backend(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
-    refused(tutorial.main, ["--output", tmp_path], "KERAS_BACKEND", tmp_path, capsys)
+    refused(program.main, ["--output", tmp_path], "KERAS_BACKEND", tmp_path, capsys)
 
 
 def test_broken_off_and_resumed_on_own_pairs(pairs, tmp_path, capsys, monkeypatch):
     (tmp_path / "metrics.json").write_text("an earlier result")
     arguments = ["--quick", "--pairs", pairs, "--output", tmp_path, "--epochs", 3]
-    arguments = [str(a) for a in [*arguments, "--attention", "none", "--bidirectional"]]
+    arguments = [str(a) for a in [*arguments, "--attention", "none", "--merges", "50"]]
     with monkeypatch.context() as patch:
         break_off_after_one_epoch(patch)
-        assert tutorial.main(arguments) == 130
+        assert program.main(arguments) == 130
     assert "--resume" in capsys.readouterr().err
     assert (tmp_path / "metrics.json").read_text() == "an earlier result"
     last = tmp_path / "unfinished" / "network" / "epoch-0001"
@@ -332,15 +295,15 @@ def test_broken_off_and_resumed_on_own_pairs(pairs, tmp_path, capsys, monkeypatc
     capsys.readouterr()
 
     other = [*arguments, "--resume", "--units", "10"]
-    refused(tutorial.main, other, "units=32, not 10", tmp_path, capsys)
+    refused(program.main, other, "units=32, not 10", tmp_path, capsys)
 
-    assert tutorial.main([*arguments, "--resume"]) == 0
+    assert program.main([*arguments, "--resume"]) == 0
     history = rows(tmp_path / "history.csv")
     assert [int(row["epoch"]) for row in history] == [1, 2, 3]
     assert float(history[0]["loss"]) == done[0]["loss"]
     metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     (figures,) = metrics["tests"].values()
-    assert set(figures) == {"always the commonest", "elman, greedy", "elman, beam 4"}
+    assert set(figures) == {"always the commonest", "greedy", "beam 4"}
     assert all(0 <= each["bleu"] <= 100 for each in figures.values())
     assert not (tmp_path / "unfinished").exists()
     assert not (tmp_path / "alignment.png").exists()

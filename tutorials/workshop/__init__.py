@@ -9,6 +9,8 @@
     models.py           a layer, a learning rate, networks that are loaded
     plots.py            the look of the plots; machine.py, where it was measured
     corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
+    phrases.py          phrases in two languages, and pairs of one's own
+    drawings_of_*.py    the pictures that one lesson draws
 
 Imported before Keras, it keeps TensorFlow's own lines off the screen.
 """
