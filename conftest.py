@@ -17,7 +17,6 @@ SLOW = [
     Path(__file__).parent / "tests" / name
     for name in (
         "benchmarks",
-        "docs",
         "examples",
         "tutorials",
         "test_backends.py",

@@ -7,7 +7,12 @@ from tests.oracle import CELLS_IN_FLOAT64
 BACKEND = keras.backend.backend()
 
 # What only TensorFlow does, or is told of TensorFlow; see `pytest_report_header`.
-TENSORFLOWS = ["tutorials", "examples", "docs"]
+TENSORFLOWS = [
+    "tutorials",
+    "examples",
+    "benchmarks/test_compatibility.py",
+    "benchmarks/test_scaling.py",
+]
 collect_ignore = [] if BACKEND == "tensorflow" else TENSORFLOWS
 
 # Each example may trace a graph: seconds on a slow machine, and no fault. On JAX each one

@@ -1,6 +1,6 @@
 """How far data parallelism carries: measured here, and on paper to 256 hosts.
 
-    KERAS_BACKEND=jax python docs/scaling.py
+    KERAS_BACKEND=jax python benchmarks/scaling.py
 
 measures on this machine how long a step takes at several batch sizes, how much that
 varies, and how long two processes take to add up their gradients on loopback. From
@@ -325,7 +325,7 @@ def document(found, loopback, machine):
     links = "; ".join(f"{g} Gbit/s with {1e6 * s:.0f} µs" for g, s in NETWORKS)
     return f"""# How far data parallelism carries
 
-Written by `KERAS_BACKEND=jax python docs/scaling.py`. {machine}
+Written by `KERAS_BACKEND=jax python benchmarks/scaling.py`. {machine}
 
 Each host reads its part of a batch and computes a gradient; the hosts add the gradients
 up; all take the same step. So in each step each host computes, and sends and receives
@@ -439,7 +439,9 @@ def measured_where():
 @errors.reported
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--output", type=Path, default=HERE, metavar="DIR")
+    parser.add_argument(
+        "--output", type=Path, default=HERE.parent / "docs", metavar="DIR"
+    )
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="to measure each batch size"
     )

@@ -1,6 +1,6 @@
 """Which model gives the same numbers where: every kind of model in every runtime.
 
-    python docs/compatibility.py
+    python benchmarks/compatibility.py
 
 builds each kind of model under TensorFlow, and reckons what it must give in a NumPy loop
 in float64, written from the equations. Then it runs the model there, under JAX and
@@ -431,29 +431,31 @@ def document(options, found):
     parts = [
         "# The same numbers everywhere",
         "Each number is the largest difference of any output from a loop in NumPy, in "
-        "float64, written from the equations (`docs/compatibility.py`). The models "
+        "float64, written from the equations (`benchmarks/compatibility.py`). The models "
         "compute in float32, of which a unit in the last place is 1.2e-7 at 1: "
         "differences below about 1e-6 are rounding.",
         table,
         *(f"[{i}] {note}" for i, note in enumerate(notes, 1)),
-        f"Random weights, the biases and the first states among them; {sizes}; ids are "
+        f"Random weights, the biases and the initial states among them; {sizes}; ids are "
         "padded with zeros to different lengths, and masked where the model masks. "
         "TensorFlow saved the weights; JAX and PyTorch loaded them, each in a process of "
         "its own. SavedModel, ONNX and LiteRT are what `keras_rnn.export_model` wrote "
         "under TensorFlow, with free batch and time (LiteRT: one sequence at a time, "
         "builtin operations only). TensorFlow, onnxruntime and ai-edge-litert ran it, each "
         "in a process of its own in which neither Keras nor keras_rnn can be imported "
-        "(`docs/deployed.py`).",
+        "(`benchmarks/deployed.py`).",
         f"{machine.machine_and_date()}; Python "
         f"{sys.version.split()[0]}, {', '.join(versions)}. Written by "
-        "`python docs/compatibility.py`.",
+        "`python benchmarks/compatibility.py`.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def read_options(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--output", type=Path, default=HERE / "compatibility.md")
+    parser.add_argument(
+        "--output", type=Path, default=HERE.parent / "docs" / "compatibility.md"
+    )
     for name, known in (("kinds", KINDS), ("cells", CELLS), ("runtimes", RUNTIMES)):
         parser.add_argument(
             f"--{name}", nargs="+", choices=list(known), default=list(known)

@@ -1,6 +1,6 @@
 """Exported models run as a deployment runs them: neither Keras nor keras_rnn is there.
 
-    python docs/deployed.py saved_model FOLDER
+    python benchmarks/deployed.py saved_model FOLDER
 
 runs each model of one format in the folder on the inputs beside it, and prints how far
 its outputs are from those wanted. `compatibility.py` writes the folder, and starts this.
