@@ -8,6 +8,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from tests.tutorials.scripts import (
     ROOT,
@@ -66,11 +67,9 @@ def finished(tmp_path_factory):
 def test_files_of_a_run(finished):
     assert {path.name for path in finished.iterdir()} == {
         "history.csv",
-        "initial_state.png",
         "learning_curves.png",
         "metrics.json",
         "model.keras",
-        "opinions.png",
         "saved_model",
     }
     history = rows(finished / "history.csv")
@@ -197,7 +196,7 @@ def test_one_source_of_reviews(data, tmp_path, capsys):
 
 
 def test_reviews_that_cannot_be_prepared(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(program.tfds.core.constants, "DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "data").write_text("not a folder")
     asked = ["--output", tmp_path]
     refused(program.main, asked, "TFDS_DATA_DIR", tmp_path, capsys)
