@@ -29,7 +29,9 @@ def _write_saved_model(model, path):
     # What serves is not trained: JAX need not write gradients, which fails with masks.
     on_jax = keras.backend.backend() == "jax"
     options = {"jax2tf_kwargs": {"with_gradient": False}} if on_jax else {}
-    model.export(str(path), verbose=False, **options)
+    # A kernel of cuDNN runs where it was exported, and nowhere else.
+    with _replaced(model, "_native", lambda layer: lambda cell: "it is exported"):
+        model.export(str(path), verbose=False, **options)
 
 
 def _load_saved_model(path):
@@ -66,14 +68,21 @@ def _loops_of_keras(model):
     Of one step in each, Elman cells with an output still do. Over Keras's loops 39
     models were right in 100 interpreters each.
     """
+    with _replaced(model, "inner_loop", lambda layer: super(RNN, layer).inner_loop):
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(model, name, make):
+    """Within, each recurrent layer has another method, which `make` makes of the layer."""
     layers = [layer for layer in layers_of(model) if isinstance(layer, RNN)]
     for layer in layers:
-        object.__setattr__(layer, "inner_loop", super(RNN, layer).inner_loop)
+        object.__setattr__(layer, name, make(layer))
     try:
         yield
     finally:
         for layer in layers:
-            object.__delattr__(layer, "inner_loop")
+            object.__delattr__(layer, name)
 
 
 def _write_litert(model, path):

@@ -303,15 +303,23 @@ def stand_in(monkeypatch):
         calls.append(options)
         assert seq_lengths.dtype == "int32"
 
-        def reference(x, h_0, c_0, weights):
+        def reference(x, h_0, c_0, weights, seq_lengths):
             parts = rnn.unpack_lstm_weights(weights, input_size, hidden_size, 1, False)
             sizes = input_size, hidden_size, 1, 0.0, False
             return rnn.lstm_ref(x, h_0, c_0, *parts, seq_lengths, *sizes)
 
-        kernel = jax.custom_vjp(refuses(reference))
-        back = refuses(lambda tensors, d: jax.vjp(reference, *tensors)[1](d))
-        kernel.defvjp(lambda *tensors: (reference(*tensors), tensors), back)
-        return kernel(x, h_0, c_0, weights)
+        def gradient(tensors, upstream):
+            *floating, lengths = tensors
+            back = jax.vjp(lambda *each: reference(*each, lengths), *floating)[1]
+            return back(upstream)
+
+        forward, back = refuses(reference), refuses(gradient)
+        kernel = jax.custom_vjp(forward)
+        kernel.defvjp(
+            lambda *tensors: (forward(*tensors), tensors),
+            lambda tensors, upstream: (*back(tensors, upstream), None),
+        )
+        return kernel(x, h_0, c_0, weights, seq_lengths)
 
     monkeypatch.setattr(jax_kernels, "_has_cuda", lambda: True)
     monkeypatch.setattr(jax_kernels.rnn, "lstm", lstm)

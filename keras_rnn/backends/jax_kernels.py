@@ -70,7 +70,12 @@ class Kernel:
         tensors = keras.tree.flatten(arguments)
         masks = () if mask is None else (mask,)
         _, drop = cell.held_masks(training)
-        if drop is not None or any(each.dtype != "float32" for each in tensors):
+        if (
+            drop is not None
+            or any(each.dtype != "float32" for each in tensors)
+            # What is exported for any size runs elsewhere, too.
+            or not all(isinstance(size, int) for size in inputs.shape)
+        ):
             return self.otherwise(inputs, states, mask, training, return_sequences)
 
         def nested(tensors):

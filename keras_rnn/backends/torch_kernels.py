@@ -62,24 +62,22 @@ class Kernel:
         self, inputs, states, mask=None, training=False, return_sequences=True
     ):
         """Runs the cell along a batch of sequences: see `keras_rnn.bptt.Pass`."""
-        cell = self.cell
-        arguments = inputs, list(states), cell.input_weights(), cell.recurrent_weights()
-        tensors = keras.tree.flatten(arguments)
+        weights = self.cell.input_weights()
+        tensors = [inputs, *states, *weights, *self.cell.recurrent_weights()]
+        a, b = 1 + len(states), 1 + len(states) + len(weights)
         if not self._takes(tensors, training):
             return self.otherwise(inputs, states, mask, training, return_sequences)
 
-        def nested(tensors):
-            return keras.tree.pack_sequence_as(arguments, tensors)
-
         def kernel(*tensors, train=True):
-            sequence, last = self._run(*nested(tensors), mask, train, return_sequences)
+            inputs, groups = tensors[0], (tensors[1:a], tensors[a:b], tensors[b:])
+            sequence, last = self._run(inputs, *groups, mask, train, return_sequences)
             return (sequence, *last) if return_sequences else tuple(last)
 
         def plain(*tensors):
-            inputs, states, weights, recurrent = nested(tensors)
+            projected = dense(tensors[0], *tensors[a:b])
             masks = [] if mask is None else [mask[..., None]]
             last, sequence, _ = self.otherwise.forward(
-                dense(inputs, *weights), recurrent, states, masks, drops=[]
+                projected, tensors[b:], tensors[1:a], masks, drops=[]
             )
             return (sequence, *last) if return_sequences else tuple(last)
 
