@@ -191,9 +191,11 @@ generator, nats["GRU, state carried"] = trained(
 lesson.table([{"model": name, "nats per character": n} for name, n in nats.items()])
 
 # %% [markdown]
-# Carrying the state helps, and so does a cell with gates, which may keep what it has read
-# (lesson 05). Beside the n-grams we see what a memory is worth: a 5-gram has all of the
-# training text at hand, but sees four characters.
+# Compare: what does the carried state bring, and what a cell with gates, which can keep
+# what it has read (lesson 05)? The 5-gram is a hard yardstick. It has all of the training
+# text at hand, and looks up what it needs; the network has only its weights, but a memory
+# that does not end after four characters. A larger one that reads all reviews gets ahead
+# of it: [train_characters.py](../examples/train_characters.py).
 #
 # ## One to many: the kind sets the first state
 #

@@ -188,10 +188,10 @@ print(f"the same texts: {alike:.1%}")
 # %% [markdown]
 # ## What is hard about it?
 #
-# Look at the table again: for a whole pass over the dates hardly one is right. All that was
-# read has to pass through one vector, $h_S$, and to get there, what was read first has to
-# come through every later step; so has its gradient. For ten characters a vector of
-# `units` numbers is enough in the end. For longer texts it is a *bottleneck*.
+# Look at the table again: after a whole pass over the dates few are right. All that was read
+# has to pass through one vector, $h_S$, and to get there, what was read first has to come
+# through every later step; so has its gradient. For ten characters a vector of `units`
+# numbers is enough in the end. For longer texts it is a *bottleneck*.
 #
 # ## Attention: looking back at every state
 #
