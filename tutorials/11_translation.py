@@ -298,18 +298,20 @@ ways = {
     "with attention": attending.translate(phrase),
     "attention, beam of 4": attending.translate(phrase, beam_width=4),
 }
-sizes = np.array([len(text) for text in phrase])
-thirds = np.digitize(sizes, np.quantile(sizes, [1 / 3, 2 / 3]))
+thirds = np.array_split(np.argsort([len(text) for text in phrase]), 3)
 table = []
 for name, texts in ways.items():
     right = np.array([text in truth for text, *truth in zip(texts, *truths)])
     row = {"how": name, "BLEU": sacrebleu.corpus_bleu(texts, truths).score}
-    row |= {f"{size} ones right": right[thirds == i].mean() for i, size in enumerate(
-        ("short", "middle", "long"))}  # fmt: skip
-    table.append({**row, "exact match": right.mean()})
+    row |= {"exact match": right.mean()}
+    for size, chosen in zip(("short", "middle", "long"), thirds):
+        row[f"of {size} ones"] = right[chosen].mean()
+    table.append(row)
 lesson.table(table)
 for english_text, *told in [*zip(*ways.values())][:4]:
     print(f"\n{english_text}\n  {told[-1]}")
+
+# %%
 text = phrase[0] if pairs else "Malta and Spain, 3 weeks ago"
 told = attending.translate(text)
 cuts = Pieces(english_pieces, "\ufffd").split(text), Pieces(french_pieces).split(told)
