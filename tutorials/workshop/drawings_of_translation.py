@@ -1,7 +1,6 @@
-"""The encoder-decoder unfolded, where attention looks, and what languages it masters."""
+"""The encoder-decoder unfolded, and where attention looks."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
@@ -88,25 +87,3 @@ def draw_alignments(examples):
 
 def _visible(piece):
     return piece.replace(" ", "\u00b7")
-
-
-def draw_languages(shares):
-    """The share of dates that networks get right, by language.
-
-    Args:
-        shares: Dict from networks to dicts from languages to shares.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-    """
-    names = list(next(iter(shares.values())))
-    at, width = np.arange(len(names)), 0.8 / len(shares)
-    figure, axes = plt.subplots(figsize=(12, 4.8))
-    for i, (network, share) in enumerate(shares.items()):
-        place = at + (i - (len(shares) - 1) / 2) * width
-        axes.bar(place, [share[name] for name in names], width, label=network)
-    axes.set_xticks(at, names, rotation=30, ha="right")
-    axes.set(ylim=(0, 1), ylabel="exact match (share of dates)")
-    if len(shares) > 1:
-        figure.legend(loc="outside upper center", ncols=len(shares))
-    return figure

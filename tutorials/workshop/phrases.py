@@ -17,6 +17,7 @@ from workshop.errors import UsageError
 
 LOCALES = babel.Locale("en"), babel.Locale("fr")
 FIRST, DAYS = datetime.date(1900, 1, 1), 73_049
+LONGEST = 60  # characters of a phrase
 FEWEST = 30  # different sources that one can learn anything from
 
 
@@ -41,7 +42,7 @@ def _when(random):
 
 
 def compose(count, random):
-    """So many different pairs: up to three places, and a time."""
+    """So many different pairs: up to three places, and a time, if it is not too long."""
     names, pairs = places(), {}
     while len(pairs) < count:
         chosen = [
@@ -53,7 +54,8 @@ def compose(count, random):
             for listed, locale in zip(zip(*chosen), LOCALES)
         ]
         english, french = map(", ".join, zip(where, _when(random)))
-        pairs[english] = french
+        if len(english) <= LONGEST:
+            pairs[english] = french
     return list(pairs.items())
 
 
