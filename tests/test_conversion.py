@@ -368,7 +368,9 @@ def test_modules_of_pytorch(kind, options):
 
 
 @needs_torch
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", [pytest.param("float64", marks=pytest.mark.float64), "float32", "bfloat16"]
+)
 def test_modules_of_other_dtypes(dtype):
     import torch
 
