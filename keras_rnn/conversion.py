@@ -189,6 +189,8 @@ def from_torch(module):
         "use_bias": module.bias,
         "return_sequences": True,
         "learn_initial_state": False,
+        # The weights are set below; PyTorch orthogonalizes nothing in half precision.
+        "recurrent_initializer": "zeros",
         "dtype": str(module.weight_hh_l0.dtype).removeprefix("torch."),
     }
     if kind is ElmanRNN:
