@@ -25,7 +25,9 @@ def recurrent(config):
     """The recurrent layers and cells in the config of a model."""
     names = {kind.__name__ for kind in KERAS} | {"ElmanRNN", "ElmanCell"}
     if isinstance(config, dict):
-        own = [config] if config.get("class_name") in names else []
+        # Where it stands in its model names the inputs, which a clone calls otherwise.
+        layer = {key: config[key] for key in config if key != "inbound_nodes"}
+        own = [layer] if config.get("class_name") in names else []
         return own + [found for each in config.values() for found in recurrent(each)]
     if isinstance(config, (list, tuple)):
         return [found for each in config for found in recurrent(each)]
