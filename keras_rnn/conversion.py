@@ -43,9 +43,10 @@ def convert(model, to="keras_rnn"):
             has a learned initial state or `output_units`, which Keras's layers have not.
 
     Example:
-    >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4)])
-    >>> convert(model).layers[0]
-    <LSTM name=lstm, built=True>
+    >>> reader = keras.layers.LSTM(4, name="reader")
+    >>> model = convert(keras.Sequential([keras.Input((None, 3)), reader]))
+    >>> isinstance(model.get_layer("reader"), LSTM)
+    True
     """
     if to not in ("keras_rnn", "keras"):
         raise ValueError(f'`to` must be "keras_rnn" or "keras". Received: to={to!r}')
