@@ -44,9 +44,10 @@ def convert(model, to="keras_rnn"):
             has a learned initial state or `output_units`, which Keras's layers have not.
 
     Example:
-    >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4)])
-    >>> convert(model).layers[0]
-    <LSTM name=lstm, built=True>
+    >>> reader = keras.layers.LSTM(4, name="reader")
+    >>> model = convert(keras.Sequential([keras.Input((None, 3)), reader]))
+    >>> isinstance(model.get_layer("reader"), LSTM)
+    True
     """
     if to not in ("keras_rnn", "keras"):
         raise ValueError(f'`to` must be "keras_rnn" or "keras". Received: to={to!r}')
@@ -190,6 +191,8 @@ def from_torch(module):
         "use_bias": module.bias,
         "return_sequences": True,
         "learn_initial_state": False,
+        # The weights are set below; PyTorch orthogonalizes nothing in half precision.
+        "recurrent_initializer": "zeros",
         "dtype": str(module.weight_hh_l0.dtype).removeprefix("torch."),
     }
     if kind is ElmanRNN:

@@ -27,7 +27,7 @@ STACK = {"StackedRNNCells": (keras.layers.StackedRNNCells,) * 2}
 NAMES = [*LAYERS, *CELLS, *WRAPPER, *STACK]
 
 # Another value than the default, for arguments whose default does not tell their kind.
-VALUES = {"activation": "relu", "seed": 3, "name": "mine", "dtype": "float16"}
+VALUES = {"activation": "relu", "seed": 3, "name": "mine", "dtype": "mixed_float16"}
 KINDS = {
     "initializer": lambda: keras.initializers.Constant(0.5),
     "regularizer": lambda: keras.regularizers.L2(0.1),
