@@ -248,6 +248,7 @@ def by_keras(RNN, w, y, loss):
     return [old - new for old, new in zip(w, model.get_weights())]
 
 
+# %%
 def check(by_hand, loss, w, y, keras_loss):
     """Prints how far the gradients by hand are from those of the three other ways."""
     others = {
@@ -278,9 +279,8 @@ apart = check(by_hand, half_squares, w, targets, keras_loss)
 # $$L_t = -s_c + \ln \sum_m e^{s_m} \quad\Rightarrow\quad
 # \frac{dL}{ds_k} = -[k = c] + \frac{e^{s_k}}{\sum_m e^{s_m}} = p_k - [k = c]$$
 #
-# $[k = c]$ is 1 for the right class, else 0: a one-hot vector. So
-# $\frac{dL}{ds} = p - \text{onehot}$, what was said minus what is right. It takes the
-# place of $y_t - \text{target}_t$. The rest of the backward pass stays as it is.
+# $[k = c]$ is 1 for the right class, else 0: a one-hot vector. So, in one formula,
+# $dL/ds = p - \text{onehot}$: what was said minus what is right. The rest stays as it is.
 
 # %%
 W_hs, b_s = np.array([[1.0, -0.5, 0.2], [0.4, 0.8, -1.0]]), np.array([0.0, 0.3, -0.1])
@@ -311,8 +311,8 @@ apart_classes = check(of_classes, cross_entropies, w_classes, one_hot, keras_los
 # 1. Backward from the last step, at each number: through what does the loss see it? Add.
 # 2. The loss sees $h_t$ through $y_t$, by $W_{hy}^\top$, and $a_{t+1}$, by $W_{hh}^\top$.
 # 3. $\tanh$ multiplies by $1 - h_t^2$.
-# 4. A weight is as many copies as steps, and it gets the sum of their gradients: what it
-#    multiplied, as a column, times the gradient with respect to what it went into.
+# 4. A weight has a copy at each step; add their gradients. Each is what the copy multiplied,
+#    as a column, times the gradient with respect to what it went into.
 # 5. $h_0$ gets $\frac{dL}{da_1} W_{hh}^\top$ and is learned like the rest.
 # 6. Softmax with cross-entropy begins with $p - \text{onehot}$.
 
