@@ -121,6 +121,7 @@ def step_by_hand(x, h, t):
     return new_h, y
 
 
+# %%
 h_1, y_1 = step_by_hand(xs[0], h_0, t=1)
 
 # %% [markdown]

@@ -1,675 +1,350 @@
 # %% [markdown]
-# # Back-propagation through time, with every number on the page
+# # Back-propagation through time
 #
-# A recurrent network learns by the same rule as any other: work out how the loss changes
-# with each weight, and take a small step downhill. What is special is that one weight is
-# used at every time step. Unfold the network along time, and it is an ordinary deep
-# network, with one layer for each step and the *same* weights in each layer:
+# **One weight is used at every step. How does the loss change with it, and how can one
+# pass from the last step to the first find that out for all weights?**
 #
-#       y_1        y_2        y_3        y_4
-#        |          |          |          |
-#     h_0 -> h_1 ----> h_2 ----> h_3 ----> h_4
-#             |          |          |          |
-#            x_1        x_2        x_3        x_4
+# $$\frac{dL}{dh_t} = \frac{dL}{dy_t} W_{hy}^\top + \frac{dL}{da_{t+1}} W_{hh}^\top
+# \qquad \frac{dL}{da_t} = \frac{dL}{dh_t} \odot (1 - h_t^2)
+# \qquad \frac{dL}{dW_{hh}} = \sum_t h_{t-1}^\top \frac{dL}{da_t}$$
 #
-# Back-propagation through time is the chain rule on this picture. There is nothing else
-# to it, and the best way to believe it is to do it once with numbers. Here a network of
-# two units reads four numbers. Everything is worked out by hand, in NumPy, in twenty
-# lines. Then the same comes from three other sides: from the pass that `keras_rnn` uses,
-# from automatic differentiation of Keras's own loop, and from finite differences.
-#
-#     python tutorials/03_backpropagation_through_time.py
-#     python tutorials/03_backpropagation_through_time.py --seed 7     (another page)
+# Here are the two equations of the network, and these three, as a program. It is the whole
+# method; the rest of the lesson says why it is right. ($\odot$ multiplies number by
+# number. $a_t$ is what stands inside the $\tanh$. The network is that of lesson 02, and at
+# each step there is now a *target*: what $y_t$ should be.)
 
 # %%
-import functools
-from pathlib import Path
-
-# Before Keras: it keeps TensorFlow's own lines off the screen.
-from workshop import command_line, errors, files, machine, plots
+from workshop import drawings_of_backpropagation, lesson
 
 # isort: split
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
-import tensorflow as tf
-from keras import layers, ops
 
 import keras_rnn
-from keras_rnn.gradient_flow import state_gradients
 
-STEPS, UNITS = 4, 2
-
+# %% tags=["parameters"]
+seed = 1  # of all randomness
+quick = False  # nothing here takes long
+output = "output/backpropagation_through_time"  # folder for the figures
 
 # %%
-def read_options(argv):
-    """The options of the command line."""
-    parser = command_line.Options(
-        "Back-propagation through time with every number on the page.",
-        Path("output/backpropagation_through_time"),
-        resumes=False,
-    )
-    parser.add_argument(
-        "--batches",
-        type=command_line.positive,
-        default=500,
-        help="of training for each network of the last chapter",
-    )
-    return parser.parse(argv, {"batches": 40})
+lesson.begin(globals(), quick={})
 
+W_xh, W_hh = np.array([[0.5, -0.3], [0.8, 0.2]]), np.array([[0.1, 0.4], [-0.6, 0.7]])
+b_h, W_hy, b_y = np.array([0.1, -0.2]), np.array([[0.9], [-0.4]]), np.array([0.2])
+h_0 = np.array([0.3, -0.5])
+xs = np.array([[1.0, 0.5], [-0.5, 1.0], [0.2, -1.0]])  # x_1, x_2, x_3
+targets = np.array([[1.0], [0.5], [0.5]])
+
+hs, ys = [h_0], []
+for x in xs:  # forward, from the first step to the last
+    hs.append(np.tanh(x @ W_xh + hs[-1] @ W_hh + b_h))
+    ys.append(hs[-1] @ W_hy + b_y)
+
+dL_dW_hh, of_next, steps = np.zeros((2, 2)), np.zeros(2), {}
+for t in (3, 2, 1):  # backward, from the last step to the first
+    dL_dy = ys[t - 1] - targets[t - 1]
+    dL_dh = dL_dy @ W_hy.T + of_next
+    dL_da = dL_dh * (1 - hs[t] ** 2)
+    dL_dW_hh += np.outer(hs[t - 1], dL_da)  # h_{t-1} as a column, times dL/da_t
+    steps[t] = {"y": dL_dy, "own": dL_dy @ W_hy.T, "next": of_next, "h": dL_dh}
+    steps[t]["a"], of_next = dL_da, dL_da @ W_hh.T
+print(dL_dW_hh)
 
 # %% [markdown]
-# ## The network
-#
-# The equations of the article, a state and an output at each step:
-#
-#     z_t = x_t W_xh + h_{t-1} W_hh + b_h
-#     h_t = tanh(z_t)
-#     y_t = h_t W_hy + b_y
-#
-# | symbol | in the code | shape |
-# |---|---|---|
-# | W_xh | `kernel` | (1, 2) |
-# | W_hh | `recurrent_kernel` | (2, 2) |
-# | b_h | `bias` | (2,) |
-# | h_0 | `initial_state` | (2,) |
-# | W_hy | `output_kernel` | (2, 1) |
-# | b_y | `output_bias` | (1,) |
-#
-# and the loss is half the squared error, summed over the steps:
-#
-#     L = 1/2 (y_1 - target_1)^2 + ... + 1/2 (y_4 - target_4)^2
-#
-# All numbers have one decimal, so that you can follow with a pencil.
+# Everything that was computed, on the unfolded network:
 
 # %%
-SHAPES = {
-    "kernel": (1, UNITS),
-    "recurrent_kernel": (UNITS, UNITS),
-    "bias": (UNITS,),
-    "output_kernel": (UNITS, 1),
-    "output_bias": (1,),
-    "initial_state": (UNITS,),
-}
-
-
-def draw_numbers(seed):
-    """The weights by name, the inputs (4, 1) and the targets (4, 1)."""
-    random = np.random.default_rng(seed)
-
-    def numbers(shape):
-        return random.integers(1, 10, shape) / 10 * random.choice([-1, 1], shape)
-
-    weights = {name: numbers(shape) for name, shape in SHAPES.items()}
-    return weights, numbers((STEPS, 1)), numbers((STEPS, 1))
-
+figure = drawings_of_backpropagation.draw_passes(xs, hs, ys, targets, steps, of_next)
+lesson.show(figure, "passes.png")
 
 # %% [markdown]
-# ## Forward
+# ## What a gradient says, and the chain rule
 #
-# From the first step to the last. What the way back needs is kept: each h_t.
-
+# The *loss* $L$ is one number: how wrong the network is. Ours is $L = \sum_t L_t$ with
+# $L_t = \frac12 (y_t - \text{target}_t)^2$. The *gradient* $dL/dv$ has the shape of $v$. It
+# says for each number of $v$ how fast $L$ grows when that number grows. *Training* moves
+# each weight a little against its gradient.
+#
+# The *chain rule* has two parts, and we need nothing else:
+#
+# 1. If $L$ sees $v$ through $u$ alone: $\frac{dL}{dv} = \frac{dL}{du} \frac{du}{dv}$.
+# 2. If $L$ sees $v$ through several numbers $u_1, u_2, \dots$: add what comes through each.
+#
+# So at every number we ask: *through what does the loss see it?* We begin at the loss.
+#
+# ## From the loss to $y_t$, $h_t$, $a_t$
+#
+# **The output.** The slope of $\frac12 e^2$ is $e$, so $dL/dy_t = y_t - \text{target}_t$.
+#
+# **The state.** The loss sees $h_{t,i}$ through the outputs of its own step,
+# $y_{t,k} = \sum_i h_{t,i} W_{hy,ik} + b_{y,k}$. The slope, with all else held fixed, is
+# $\partial y_{t,k} / \partial h_{t,i} = W_{hy,ik}$. We add over the outputs $k$:
+#
+# $$\sum_k \frac{dL}{dy_{t,k}} W_{hy,ik} = \Big(\frac{dL}{dy_t} W_{hy}^\top\Big)_i$$
+#
+# Why the transpose? Forward we add over the *first* index of $W$, from all $i$ to one $k$.
+# Backward we add over the *second* one, from all $k$ to one $i$.
+#
+# **The next step** sees $h_t$, too, and all later steps see it only through that one:
+#
+# $$a_{t+1,j} = \sum_i x_{t+1,i}\, W_{xh,ij} + \sum_i h_{t,i}\, W_{hh,ij} + b_{h,j}
+# \quad\Rightarrow\quad \frac{\partial a_{t+1,j}}{\partial h_{t,i}} = W_{hh,ij}$$
+#
+# and adding over $j$ gives the second part of $dL/dh_t$:
+#
+# $$\sum_j \frac{dL}{da_{t+1,j}} W_{hh,ij} = \Big(\frac{dL}{da_{t+1}} W_{hh}^\top\Big)_i$$
+#
+# That is where $W_{hh}^\top$ comes from. At the last step this part is 0.
+#
+# **Inside the tanh.** With $u = e^a + e^{-a}$ and $v = e^a - e^{-a}$ we have $u' = v$,
+# $v' = u$ and $\tanh = v/u$. So its slope is $(u^2 - v^2)/u^2 = 1 - \tanh^2 a = 1 - h^2$,
+# and $\frac{dL}{da_t} = \frac{dL}{dh_t} \odot (1 - h_t^2)$.
+#
+# Now a sum by hand. Find its four numbers in the picture and in `W_hh`.
 
 # %%
-def forward(w, x):
-    """The states before and after each step, (5, 2), and the outputs, (4, 1)."""
-    h, y = [w["initial_state"]], []
-    for t in range(STEPS):
-        z = x[t] @ w["kernel"] + h[-1] @ w["recurrent_kernel"] + w["bias"]  # (2,)
-        h.append(np.tanh(z))
-        y.append(h[-1] @ w["output_kernel"] + w["output_bias"])  # (1,)
-    return np.array(h), np.array(y)
-
-
-def loss_of(y, targets):
-    """L: half the squared error, summed over the steps."""
-    return 0.5 * np.sum((y - targets) ** 2)
-
-
-def tell_forward(x, targets, h, y):
-    """Prints the forward pass."""
-    print(
-        "\nForward\n  t      x_t             h_t            y_t    target  half error^2"
-    )
-    print(f"  0              {pair(h[0])}")
-    for t in range(1, STEPS + 1):
-        error = y[t - 1, 0] - targets[t - 1, 0]
-        print(
-            f"  {t}  {x[t - 1, 0]:+7.4f}  {pair(h[t])}  {y[t - 1, 0]:+7.4f}  "
-            f"{targets[t - 1, 0]:+7.4f}  {0.5 * error**2:7.4f}"
-        )
-    print(f"  L = {loss_of(y, targets):.4f}")
-
-
-def pair(values):
-    """Two numbers as text."""
-    return " ".join(f"{value:+7.4f}" for value in values)
-
+a = steps[3]["a"]
+print(f"from step 3 to h_2,1: {a[0]:.4f}*(0.1) + {a[1]:.4f}*(0.4) = {a @ W_hh[0]:.4f}")
+own = steps[2]["own"][0]
+print(f"from y_2 to h_2,1:    {steps[2]['y'][0]:.4f}*(0.9) = {own:.4f}")
+print(f"dL/dh_2,1:            {own:.4f} + {a @ W_hh[0]:.4f} = {steps[2]['h'][0]:.4f}")
 
 # %% [markdown]
-# ## Backward
+# *Your turn:* find $dL/dh_{2,2}$ and $dL/da_2$ on paper. The picture has the answers.
 #
-# Write d v for dL/dv: how much the loss changes with v. Go from the last step to the
-# first, and at each step ask one question: *through what does the loss see this?*
+# ## From $a_t$ to the weight
 #
-# **The output.** L sees y_t through its own error alone:
+# In the formula of $a_{t,j}$ the weight $W_{hh,ij}$ stands once, beside $h_{t-1,i}$. So
+# $\partial a_{t,j} / \partial W_{hh,ij} = h_{t-1,i}$, and step $t$ adds
 #
-#     d y_t = y_t - target_t
+# $$h_{t-1,i} \frac{dL}{da_{t,j}} \quad\text{for all } i, j \text{ at once:}\quad
+# h_{t-1}^\top \frac{dL}{da_t}$$
 #
-# **The state.** L sees h_t in two ways: through y_t = h_t W_hy + b_y, and through the next
-# step, z_{t+1} = ... + h_t W_hh + .... The chain rule adds the two ways:
+# A column times a row is a matrix, the *outer product*. But the weight made $h_1$, too, so
+# it is in $a_2$ in two ways. Does the sum count it twice, or forget something?
 #
-#     d h_t = d y_t W_hy^T  +  d z_{t+1} W_hh^T           (the second is 0 at the last step)
+# **Take copies.** Give each step a matrix of its own, $W^{(1)}, W^{(2)}, W^{(3)}$. Now
+# $W^{(t)}$ enters $a_t$ and no other formula, so its gradient *is* the outer product of
+# step $t$. What it does later comes through $a_t$, and $dL/da_t$ has all of that in it.
+# Then set all copies equal to $W_{hh}$. The loss sees $W_{hh}$ through the copies, each
+# with slope 1, so part 2 of the chain rule adds them. (You know it from $w^2$. Written
+# $w^{(1)} w^{(2)}$, each copy has the slope $w$, and the sum is $2w$.)
 #
-# This is the whole of "through time": the error of step 4 comes to step 3 by way of
-# W_hh, from there to step 2, and so on.
-#
-# **Inside the tanh.** Its slope is 1 - tanh^2, and h_t is that tanh:
-#
-#     d z_t = d h_t (1 - h_t^2)
-#
-# So an error that travels k steps back is multiplied k times by W_hh^T and k times by
-# slopes that are at most 1. If these products shrink, the gradient *vanishes*; if they
-# grow, it *explodes*. That is the subject of `04_vanishing_gradients.py`.
-#
-# **The weights.** A weight that is used at each step is seen through each step, so its
-# gradient is a sum over the steps:
-#
-#     d W_hh = sum of  h_{t-1}^T d z_t          d W_hy = sum of  h_t^T d y_t
-#     d W_xh = sum of  x_t^T d z_t              d b_y  = sum of  d y_t
-#     d b_h  = sum of  d z_t
-#
-# **The initial state.** h_0 is seen through the first step alone, and learned like any
-# weight:
-#
-#     d h_0 = d z_1 W_hh^T
+# We can test that without any chain rule. We move one number $w$ of one copy by a tiny
+# $\pm e$, and see how much the loss changes: $(L(w + e) - L(w - e)) / 2e$, a *finite
+# difference*.
 
 
 # %%
-def backward(w, x, targets, h, y, reach=STEPS):
-    """The gradients by y_t, h_t, z_t, and by each weight.
-
-    `reach` says how many steps back an error may travel: all of them is the truth, fewer
-    is truncated back-propagation.
-    """
-    d_y = y - targets  # (4, 1)
-    d_h, d_z = np.zeros((STEPS, UNITS)), np.zeros((STEPS, UNITS))
-    d_first = np.zeros(UNITS)
-    for source in reversed(range(STEPS)):  # the error of one output ...
-        flow = d_y[source] @ w["output_kernel"].T  # (2,)
-        for t in reversed(
-            range(max(0, source - reach + 1), source + 1)
-        ):  # ... goes back
-            d_h[t] += flow
-            delta = flow * (1 - h[t + 1] ** 2)  # h[t + 1] is the state after step t
-            d_z[t] += delta
-            flow = delta @ w["recurrent_kernel"].T
-        if source < reach:
-            d_first += flow
-    gradients = {
-        "kernel": x.T @ d_z,
-        "recurrent_kernel": h[:-1].T @ d_z,
-        "bias": d_z.sum(axis=0),
-        "output_kernel": h[1:].T @ d_y,
-        "output_bias": d_y.sum(axis=0),
-        "initial_state": d_first,
-    }
-    return d_y, d_h, d_z, gradients
-
-
-# %% [markdown]
-# The code follows the error of each output by itself, because that is what one can cut
-# short below. The sums come out the same as in the formulas above, where all errors
-# travel together, in one pass. (Why? Because the way back is linear in them.)
-
-
-# %%
-def tell_backward(w, h, d_y, d_h, d_z):
-    """Prints the backward pass: what comes to h_t by each way, and their sum."""
-    print("\nBackward")
-    print(
-        "  t    d y_t     through y_t        through h_t+1            d h_t"
-        "         1 - h_t^2           d z_t"
-    )
-    for t in reversed(range(STEPS)):
-        own = d_y[t] @ w["output_kernel"].T
-        later = d_z[t + 1] @ w["recurrent_kernel"].T if t + 1 < STEPS else np.zeros(2)
-        print(
-            f"  {t + 1}  {d_y[t, 0]:+7.4f}  {pair(own)}  {pair(later)}  {pair(d_h[t])}  "
-            f"{pair(1 - h[t + 1] ** 2)}  {pair(d_z[t])}"
-        )
-    print("\nWhat each step adds to d W_hh = sum of h_{t-1}^T d z_t, row by row")
-    for t in range(STEPS):
-        rows = np.outer(h[t], d_z[t])
-        print(f"  {t + 1}  {pair(rows[0])}   {pair(rows[1])}")
-    total = h[:-1].T @ d_z
-    print(f"  =  {pair(total[0])}   {pair(total[1])}")
-
-
-# %% [markdown]
-# ## The same by three other ways
-#
-# **The fast pass.** `keras_rnn.RNN` has the formulas above in its code, for any batch and
-# any number of units: see `keras_rnn/bptt.py`.
-#
-# **Automatic differentiation.** TensorFlow writes down each operation of Keras's own loop
-# as it runs, and applies the chain rule to what it wrote down. It knows nothing of time.
-#
-# **Finite differences.** The definition: move one weight by a little, e, to both sides,
-# and see how far the loss moves:
-#
-#     dL/dw = (L(w + e) - L(w - e)) / 2e
-#
-# It needs two whole forward passes for each weight, so nobody trains with it. But it
-# knows nothing of the chain rule, so it is the best of all checks. Use it whenever you
-# write a gradient by hand.
-
-
-# %%
-def by_keras(make, w, x, targets):
-    """The gradients by name, from TensorFlow, of a Keras layer with these weights."""
-    cell = keras_rnn.ElmanCell(UNITS, output_units=1, dtype="float64")
-    layer = make(cell, return_sequences=True, dtype="float64")
-    layer.build((1, STEPS, 1))
-    for variable in cell.weights:
-        variable.assign(w[variable.name])
-    with tf.GradientTape() as tape:
-        y = layer(tf.constant(x[None]))  # (1, 4, 1): a batch of one sequence
-        loss = 0.5 * tf.reduce_sum((y - targets) ** 2)
-    gradients = tape.gradient(loss, [v.value for v in cell.weights])
-    return {v.name: g.numpy() for v, g in zip(cell.weights, gradients)}
-
-
-def by_differences(w, x, targets, e=1e-6):
-    """The gradients by name, from the loss alone."""
-    gradients = {}
-    for name, value in w.items():
-        gradients[name] = np.zeros_like(value)
+def by_differences(loss, values, e=1e-6):
+    """The gradient of a loss with respect to each array, number by number."""
+    gradients = [np.zeros_like(value) for value in values]
+    for n, value in enumerate(values):
         for place in np.ndindex(value.shape):
             losses = []
             for move in (e, -e):
                 moved = value.copy()
                 moved[place] += move
-                losses.append(loss_of(forward({**w, name: moved}, x)[1], targets))
-            gradients[name][place] = (losses[0] - losses[1]) / (2 * e)
+                losses.append(loss([*values[:n], moved, *values[n + 1 :]]))
+            gradients[n][place] = (losses[0] - losses[1]) / (2 * e)
     return gradients
 
 
-def tell_gradients(ways):
-    """Prints the gradient of each weight, a column for each way, and how far they agree."""
-    print("\nThe gradient of each weight")
-    print(" " * 26 + "".join(f"{way:>20}" for way in ways))
-    first, *others = ways.values()
-    for name, value in first.items():
-        for place in np.ndindex(value.shape):
-            label = f"{name}[{', '.join(map(str, place))}]"
-            row = "".join(f"{g[name][place]:+20.10f}" for g in ways.values())
-            print(f"  {label:24}{row}")
-    for way, gradients in zip(list(ways)[1:], others):
-        print(f"  by hand and {way}: differ by {apart(first, gradients):.1e} at most")
+# %%
+def loss_of_copies(copies):
+    """L, where each step has a W_hh of its own."""
+    h, loss = h_0, 0.0
+    for x, W, target in zip(xs, copies, targets):
+        h = np.tanh(x @ W_xh + h @ W + b_h)
+        loss += 0.5 * np.sum((h @ W_hy + b_y - target) ** 2)
+    return loss
 
 
-def apart(a, b):
-    """The largest difference between two dictionaries of gradients."""
-    return max(float(np.max(np.abs(a[name] - b[name]))) for name in a)
-
+copies = by_differences(loss_of_copies, [W_hh] * 3)
+by_steps = [np.outer(hs[t - 1], steps[t]["a"]) for t in (1, 2, 3)]
+for t in range(3):
+    print(f"copy {t + 1}: {copies[t].round(4).tolist()}")
+    print(f"by hand {by_steps[t].round(4).tolist()}")
+print(f"all     {by_differences(lambda w: loss_of_copies(w * 3), [W_hh])[0].round(4)}")
+print(f"the sum {sum(by_steps).round(4)}")
 
 # %% [markdown]
-# ## How much does the loss depend on the memory?
+# ## All gradients
 #
-# d h_t is the most telling number of all: the total derivative of the loss by the state
-# at step t. No layer returns it, but `keras_rnn.gradient_flow.state_gradients` finds its
-# length for any recurrent layer in any model, a stacked LSTM as well as this. On the page
-# above it is sqrt(d h_t . d h_t).
+# The other weights go the same way: what the weight multiplied, times the gradient with
+# respect to what it went into, summed over the steps.
+#
+# $$\frac{dL}{dW_{xh}} = \sum_t x_t^\top \frac{dL}{da_t} \quad
+# \frac{dL}{db_h} = \sum_t \frac{dL}{da_t} \quad
+# \frac{dL}{dW_{hy}} = \sum_t h_t^\top \frac{dL}{dy_t} \quad
+# \frac{dL}{db_y} = \sum_t \frac{dL}{dy_t}$$
+#
+# $h_0$ is a weight, too. It is seen through $a_1$ alone, since there is no $y_0$:
+# $\frac{dL}{dh_0} = \frac{dL}{da_1} W_{hh}^\top$. In code, a sum of outer products is one
+# matrix product: `xs.T @ dL_das`.
 
 
 # %%
-def lengths(w, x, targets):
-    """The length of d h_t at each step, from `state_gradients`."""
-    layer = keras_rnn.ElmanRNN(
-        UNITS, output_units=1, return_sequences=True, dtype="float64"
-    )
-    model = keras.Sequential([keras.Input((STEPS, 1), dtype="float64"), layer])
-    squares = keras.losses.MeanSquaredError(reduction="sum", dtype="float64")
-    model.compile(loss=squares, loss_weights=0.5)
-    for variable in layer.cell.weights:
-        variable.assign(w[variable.name])
-    (norms,) = state_gradients(model, x[None], targets[None]).values()
-    return norms
+def forward(w):
+    """All hidden states, h_0 first, and all outputs."""
+    W_xh, W_hh, b_h, W_hy, b_y, h_0 = w
+    hs = [h_0]
+    for x in xs:
+        hs.append(np.tanh(x @ W_xh + hs[-1] @ W_hh + b_h))
+    return np.array(hs), np.array(hs[1:]) @ W_hy + b_y
 
 
-def tell_lengths(d_h, norms):
-    """Prints the length of d h_t by hand and by the instrument."""
-    print("\nThe length of d h_t    by hand    state_gradients")
-    for t in range(STEPS):
-        print(
-            f"  t = {t + 1}           {np.linalg.norm(d_h[t]):10.6f} {norms[t]:18.6f}"
-        )
+def backward(w, hs, dL_dys):
+    """The gradient with respect to each weight, from those with respect to y_t."""
+    _, W_hh, _, W_hy, *_ = w
+    dL_das, of_next = np.zeros((3, 2)), np.zeros(2)
+    for t in (3, 2, 1):
+        dL_das[t - 1] = (dL_dys[t - 1] @ W_hy.T + of_next) * (1 - hs[t] ** 2)
+        of_next = dL_das[t - 1] @ W_hh.T
+    of_a = [xs.T @ dL_das, hs[:-1].T @ dL_das, dL_das.sum(axis=0)]
+    return [*of_a, hs[1:].T @ dL_dys, dL_dys.sum(axis=0), of_next]
 
+
+names, w = "W_xh W_hh b_h W_hy b_y h_0".split(), [W_xh, W_hh, b_h, W_hy, b_y, h_0]
+hs, ys = forward(w)
+by_hand = backward(w, hs, ys - targets)
+for name, gradient in zip(names, by_hand):
+    print(f"dL/d{name:4} =", gradient.round(4).tolist())
 
 # %% [markdown]
-# ## Learning where to start
-#
-# Keras starts each sequence from h_0 = 0. Here h_0 is a weight, with the gradient d h_0.
-# One step of gradient descent on h_0 *alone* lowers the loss, with all else as it was.
-# The chain rule even says by how much, as long as the step is small: by the rate times
-# the squared length of d h_0.
+# **The initial state learns.** A step against $dL/dh_0$ alone must lower the loss. For a
+# small step the gradient even says by how much: the rate times the sum of its squares.
 
 
 # %%
-def learn_initial_state(w, x, targets, gradient, rate=0.1):
-    """The loss before and after a step on h_0 alone, and what the chain rule expects."""
-    before = loss_of(forward(w, x)[1], targets)
-    moved = {**w, "initial_state": w["initial_state"] - rate * gradient}
-    after = loss_of(forward(moved, x)[1], targets)
-    return before, after, before - rate * float(gradient @ gradient)
+def half_squares(w):
+    return 0.5 * np.sum((forward(w)[1] - targets) ** 2)
 
 
-def tell_initial_state(w, gradient, losses):
-    """Prints the step on h_0."""
-    before, after, expected = losses
-    print(f"\nThe learned initial state: h_0 = {pair(w['initial_state'])}")
-    print(f"  d h_0 = {pair(gradient)}")
-    print(f"  after h_0 <- h_0 - 0.1 d h_0: L = {after:.6f}, before {before:.6f}")
-    print(f"  (to first order: {expected:.6f})")
-
+rate, of_h_0 = 0.1, by_hand[5]
+before, after = half_squares(w), half_squares([*w[:5], h_0 - rate * of_h_0])
+predicted = before - rate * np.sum(of_h_0**2)
+print(f"L = {before:.6f}, after the step {after:.6f}, predicted {predicted:.6f}")
 
 # %% [markdown]
-# ## Truncated back-propagation
+# ## Is it right?
 #
-# A sequence of a million steps does not fit into memory, and its gradient takes a
-# million steps to work out. So one cuts: forward, the state is carried on as ever;
-# backward, an error travels k steps at most. In `fit` this is what `stateful=True` does
-# with a sequence that is cut into pieces.
-#
-# What is left is no longer the gradient of the loss. How wrong is it? Here for the page
-# above: d W_hh if errors reach k steps, and the cosine of the angle to the true one (1 is
-# the same direction, 0 is at right angles, below 0 is uphill).
+# Three checks: finite differences; *automatic differentiation*, where Keras runs its own
+# loop and the backend applies the chain rule to each operation; and the pass of
+# `keras_rnn`, written by hand as above. We get Keras's gradient by one step of *gradient
+# descent*, weight minus rate times gradient: with the rate 1, it is what the weight loses.
 
 
 # %%
-def truncate(w, x, targets, h, y):
-    """For each reach k: d W_hh, its cosine to the true one, and d h_0."""
-    true = backward(w, x, targets, h, y)[3]["recurrent_kernel"]
-    table = []
-    for reach in range(1, STEPS + 1):
-        gradients = backward(w, x, targets, h, y, reach)[3]
-        cut = gradients["recurrent_kernel"]
-        cosine = np.sum(cut * true) / (np.linalg.norm(cut) * np.linalg.norm(true))
-        table.append(
-            {
-                "reach": reach,
-                "recurrent_kernel": cut.tolist(),
-                "cosine": float(cosine),
-                "initial_state": gradients["initial_state"].tolist(),
-            }
-        )
-    return table
-
-
-def tell_truncated(table):
-    """Prints the table of `truncate`."""
-    print("\nIf errors travel k steps at most")
-    print("  k     d W_hh, row by row                     cosine         d h_0")
-    for row in table:
-        first, second = row["recurrent_kernel"]
-        print(
-            f"  {row['reach']}  {pair(first)}   {pair(second)}  {row['cosine']:+7.4f}  "
-            f"{pair(row['initial_state'])}"
-        )
-
-
-# %% [markdown]
-# ## What it forgets
-#
-# The angle may look harmless. Here is a task where it is not. The first number of a
-# sequence is +1 or -1, then noise follows, and at the end the network is asked for the
-# sign of the first:
-#
-#     +1   0.3  -1.1   0.6 ...  0.9         ->  +1
-#
-# To learn this, the error at the end has to reach the first step, and tell W_xh and W_hh
-# to write the sign down and to keep it. If it travels k steps only, the network can
-# still *read* whatever happens to be left of the sign in its state. But nothing teaches
-# it to *keep* it.
-#
-# In Keras the cut is one call: `stop_gradient` on the state that is handed on. The state
-# goes through, and the error does not. With k = 20, nothing is cut.
-
-# %%
-LENGTH = 20
-REACHES = (1, 5, 10, 15, 18, 20)
-
-
-def draw_task(count, seed):
-    """Sequences (count, 20, 1) and the sign of their first number (count, 1)."""
-    random = np.random.default_rng(seed)
-    signs = random.choice([-1.0, 1.0], (count, 1))
-    x = random.normal(size=(count, LENGTH, 1))
-    x[:, 0] = signs
-    return x.astype("float32"), signs.astype("float32")
-
-
-def build(reach, seed):
-    """A network of which the errors travel `reach` steps back."""
-    keras.utils.set_random_seed(seed)
-    layer = keras_rnn.ElmanRNN(8, learn_initial_state=False)
-    x = keras.Input((LENGTH, 1))
-    if reach == LENGTH:
-        state = layer(x)  # (batch, 8)
-    else:
-        carried = ops.stop_gradient(layer(x[:, :-reach]))
-        state = layer(x[:, -reach:], initial_state=[carried])
-    model = keras.Model(x, layers.Dense(1)(state))
-    model.compile(keras.optimizers.Adam(3e-3, clipnorm=1.0), "mse")
-    return model
-
-
-def train_truncated(batches, reaches, seed):
-    """For each reach the share of signs that are told right, and the weights."""
-    x, signs = draw_task(64 * batches, seed)
-    test_x, test_signs = draw_task(1000, seed + 1_000_000)
-    accuracies, weights = {}, {}
-    print(f"\nWhat was the first of {LENGTH} numbers? ({64 * batches} sequences each)")
-    for reach in reaches:
-        model = build(reach, seed)
-        model.fit(x, signs, batch_size=64, epochs=1, shuffle=False, verbose=0)
-        said = model(test_x).numpy()
-        accuracies[reach] = float(np.mean((said > 0) == (test_signs > 0)))
-        names = ("kernel", "recurrent_kernel", "bias", "dense_kernel", "dense_bias")
-        for name, value in zip(names, model.get_weights()):
-            weights[f"{reach}/{name}"] = value
-        print(
-            f"  errors travel {reach:2} steps back: {accuracies[reach]:.3f} of "
-            f"{len(test_x)} right"
-        )
-    return accuracies, weights
-
-
-# %% [markdown]
-# ## The pictures
-#
-# The unfolded network with all its numbers: forward in blue, from left to right; backward
-# in orange, from right to left.
+def by_keras(RNN, w, y, loss):
+    """The gradients from one step of gradient descent with the rate 1, in float64."""
+    cell = keras_rnn.ElmanCell(2, output_units=len(w[4]), dtype="float64")
+    layer = RNN(cell, return_sequences=True, dtype="float64")
+    model = keras.Sequential([keras.Input((3, 2), dtype="float64"), layer])
+    model.compile(keras.optimizers.SGD(1.0), **loss)
+    model.set_weights(w)
+    model.train_on_batch(xs[None], y[None])
+    return [old - new for old, new in zip(w, model.get_weights())]
 
 
 # %%
-def draw_unfolded(x, targets, h, y, d_y, d_h, d_first, path):
-    """The unfolded graph, with each number of both passes."""
-    figure, axes = plt.subplots(figsize=(16, 8))
-    axes.set_axis_off()
-    axes.set_xlim(-0.45, STEPS + 0.65)
-    axes.set_ylim(-0.55, 2.45)
-
-    def box(at, text, colour="white"):
-        axes.text(
-            *at, text, ha="center", va="center", fontsize=14, linespacing=1.5,
-            bbox={"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "black"},
-        )  # fmt: skip
-
-    def arrow(start, end, colour, text="", offset=(0, 0), **where):
-        axes.annotate(
-            "", end, start,
-            arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 2.5},
-        )  # fmt: skip
-        middle = (np.add(start, end)) / 2 + offset
-        axes.text(*middle, text, color=colour, fontsize=13, linespacing=1.4, **where)
-
-    def column(values):
-        return "\n".join(f"{value:+.4f}" for value in values)
-
-    blue, orange = plots.BLUE, plots.ORANGE
-    for t in range(STEPS + 1):
-        box((t, 1), f"$h_{t}$\n{column(h[t])}", "#eaf3fa")
-        gradient = d_first if t == 0 else d_h[t - 1]
-        axes.text(
-            t + (0 if t == 0 else 0.28), 0.58, f"d$h_{t}$\n{column(gradient)}",
-            color=orange, fontsize=13, ha="center", va="center", linespacing=1.4,
-        )  # fmt: skip
-        if t == 0:
-            continue
-        box((t, 0), f"$x_{t}$\n{x[t - 1, 0]:+.1f}")
-        error = y[t - 1, 0] - targets[t - 1, 0]
-        box(
-            (t, 2),
-            f"$y_{t}$ {y[t - 1, 0]:+.4f}\ntarget {targets[t - 1, 0]:+.1f}\n"
-            f"loss {0.5 * error**2:.4f}",
-        )
-        arrow((t - 0.06, 0.2), (t - 0.06, 0.7), blue)
-        arrow((t - 0.72, 1.08), (t - 0.28, 1.08), blue)
-        arrow((t - 0.06, 1.3), (t - 0.06, 1.68), blue)
-        arrow(
-            (t + 0.06, 1.68), (t + 0.06, 1.3), orange,
-            f"d$y_{t}$ {d_y[t - 1, 0]:+.4f}", (0.05, 0), va="center",
-        )  # fmt: skip
-        arrow((t - 0.28, 0.92), (t - 0.72, 0.92), orange)
-    axes.text(0.5, 1.2, "$W_{hh}$", ha="center", fontsize=14)
-    axes.text(0.8, 0.45, "$W_{xh}$", ha="center", fontsize=14)
-    axes.text(0.8, 1.48, "$W_{hy}$", ha="center", fontsize=14)
-    axes.text(
-        -0.35, 2,
-        f"L = {loss_of(y, targets):.4f},\nthe sum of the losses", fontsize=15,
-        va="center",
-    )  # fmt: skip
-    axes.text(-0.35, 0.05, "forward: values", color=blue, fontsize=15)
-    axes.text(
-        -0.35,
-        -0.2,
-        "backward:\nd v = dL/dv, in all",
-        color=orange,
-        fontsize=15,
-        va="top",
-    )
-    axes.set_title("The network unfolded over four steps")
-    plots.save_figure(figure, path)
-
-
-def draw_truncated(table, accuracies, path):
-    """What is lost if errors travel k steps only: on the page, and in training."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 5.5))
-    left.plot([r["reach"] for r in table], [r["cosine"] for r in table], "o-")
-    left.axhline(1, color=plots.GREY, linewidth=1, linestyle="--")
-    left.set_xticks(range(1, STEPS + 1))
-    left.set_xlabel("steps k that errors travel back")
-    left.set_ylabel("cosine to the true gradient")
-    left.set_title(r"The page: direction of d$W_{hh}$")
-    right.plot(list(accuracies), list(accuracies.values()), "s-", color=plots.ORANGE)
-    right.axhline(0.5, color=plots.GREY, linewidth=1, linestyle="--")
-    right.text(1, 0.5, "guessing", va="bottom", color=plots.GREY)
-    right.set_xticks(list(accuracies))
-    right.set_ylim(0.4, 1.03)
-    right.set_xlabel("steps k that errors travel back")
-    right.set_ylabel("share of signs told right")
-    right.set_title(f"The task: recall the first of {LENGTH} numbers")
-    plots.save_figure(figure, path)
-
-
-# %% [markdown]
-# ## All together
-
-
-# %%
-@errors.reported
-def main(argv=None):
-    """Works the page out, prints it, draws it. Returns the exit code."""
-    options = read_options(argv)
-    errors.need_tensorflow("This tutorial")
-    files.make_writable(options.output)
-
-    w, x, targets = draw_numbers(options.seed)
-    print("The weights")
-    for name, value in w.items():
-        print(f"  {name:17}", " ".join(f"{number:+.1f}" for number in value.flat))
-    h, y = forward(w, x)
-    tell_forward(x, targets, h, y)
-    d_y, d_h, d_z, gradients = backward(w, x, targets, h, y)
-    tell_backward(w, h, d_y, d_h, d_z)
-    ways = {
-        "by hand": gradients,
-        "the fast pass": by_keras(keras_rnn.RNN, w, x, targets),
-        "autodiff": by_keras(layers.RNN, w, x, targets),
-        "finite differences": by_differences(w, x, targets),
+def check(by_hand, loss, w, y, keras_loss):
+    """Prints how far the gradients by hand are from those of the three other ways."""
+    others = {
+        "finite differences": by_differences(loss, w),
+        "Keras, automatic": by_keras(keras.layers.RNN, w, y, keras_loss),
+        "keras_rnn": by_keras(keras_rnn.RNN, w, y, keras_loss),
     }
-    tell_gradients(ways)
-    norms = lengths(w, x, targets)
-    tell_lengths(d_h, norms)
-    step = learn_initial_state(w, x, targets, gradients["initial_state"])
-    tell_initial_state(w, gradients["initial_state"], step)
-    table = truncate(w, x, targets, h, y)
-    tell_truncated(table)
-    reaches = (1, LENGTH) if options.quick else REACHES
-    accuracies, trained = train_truncated(options.batches, reaches, options.seed)
+    apart = {
+        name: max(np.abs(a - b).max() for a, b in zip(by_hand, gradients))
+        for name, gradients in others.items()
+    }
+    lesson.table([{"by hand and": name, "differ by": d} for name, d in apart.items()])
+    return apart
 
-    output = options.output
-    d_first = gradients["initial_state"]
-    draw_unfolded(x, targets, h, y, d_y, d_h, d_first, output / "unfolded.png")
-    draw_truncated(table, accuracies, output / "truncated.png")
-    with files.replacing(output / "truncated.npz") as new, new.open("wb") as file:
-        np.savez(file, **trained)
-    as_lists = functools.partial(keras.tree.map_structure, np.ndarray.tolist)
-    files.write_json(
-        output / "metrics.json",
-        {
-            "options": {"seed": options.seed, "batches": options.batches},
-            "loss": float(loss_of(y, targets)),
-            "gradients": {way: as_lists(g) for way, g in ways.items()},
-            "differ_by": {way: apart(gradients, g) for way, g in ways.items()},
-            "state_gradients": norms.tolist(),
-            "initial_state_step": dict(zip(("before", "after", "first_order"), step)),
-            "truncated": table,
-            "accuracy_by_reach": accuracies,
-            "versions": machine.versions(),
-        },
-    )
-    print(f"\nThe pictures and the numbers are in {output}.")
 
+squares = keras.losses.MeanSquaredError(reduction="sum", dtype="float64")
+keras_loss = {"loss": squares, "loss_weights": 0.5}
+apart = check(by_hand, half_squares, w, targets, keras_loss)
 
 # %% [markdown]
-# ## What to take along
+# ## Classes: softmax with cross-entropy
 #
-# 1. Unfolded over time, a recurrent network is a deep one with shared weights. The chain
-#    rule does the rest.
-# 2. The state is seen in two ways, through its own output and through the next step.
-#    What comes back is the sum.
-# 3. Each step back multiplies by W_hh^T and by the slope of the tanh.
-# 4. A shared weight's gradient is a sum over the steps.
-# 5. The first state can be learned: it has a gradient like all else.
-# 6. Truncation keeps the state and cuts the error. What lies further back than the cut
-#    may be read, if it is still there, but the network is not taught to keep it.
-# 7. Check a gradient that you wrote by finite differences, in double precision.
+# With an output for each class, $s = h_t W_{hy} + b_y$ are logits, and the softmax makes
+# probabilities of them: $p_k = e^{s_k} / \sum_m e^{s_m}$ (lesson 02). The loss for the
+# right class $c$ is the *cross-entropy* $L_t = -\ln p_c$: near 0 if $p_c$ is near 1. We
+# take the logarithm of the fraction first, and then the slope ($\ln u$ has $1/u$):
 #
+# $$L_t = -s_c + \ln \sum_m e^{s_m} \quad\Rightarrow\quad
+# \frac{dL}{ds_k} = -[k = c] + \frac{e^{s_k}}{\sum_m e^{s_m}} = p_k - [k = c]$$
+#
+# $[k = c]$ is 1 for the right class, else 0: a one-hot vector. So, in one formula,
+# $dL/ds = p - \text{onehot}$: what was said minus what is right. The rest stays as it is.
+
+# %%
+W_hs, b_s = np.array([[1.0, -0.5, 0.2], [0.4, 0.8, -1.0]]), np.array([0.0, 0.3, -0.1])
+w_classes = [W_xh, W_hh, b_h, W_hs, b_s, h_0]
+one_hot = np.eye(3)[[0, 2, 1]]  # classes 1, 3, 2 are right
+
+
+def softmax(s):
+    return np.exp(s) / np.exp(s).sum(axis=-1, keepdims=True)
+
+
+def cross_entropies(w):
+    return -np.sum(one_hot * np.log(softmax(forward(w)[1])))
+
+
+hs, s = forward(w_classes)
+dL_ds = softmax(s) - one_hot
+for t in range(3):
+    print(f"step {t + 1}: p = {softmax(s[t]).round(3)}, dL/ds = {dL_ds[t].round(3)}")
+of_classes = backward(w_classes, hs, dL_ds)
+logits = {"from_logits": True, "reduction": "sum", "dtype": "float64"}
+keras_loss = {"loss": keras.losses.CategoricalCrossentropy(**logits)}
+apart_classes = check(of_classes, cross_entropies, w_classes, one_hot, keras_loss)
+
+# %% [markdown]
+# ## Summary
+#
+# 1. Backward from the last step, at each number: through what does the loss see it? Add.
+# 2. The loss sees $h_t$ through $y_t$, by $W_{hy}^\top$, and $a_{t+1}$, by $W_{hh}^\top$.
+# 3. $\tanh$ multiplies by $1 - h_t^2$.
+# 4. A weight has a copy at each step; add their gradients. Each is what the copy multiplied,
+#    as a column, times the gradient with respect to what it went into.
+# 5. $h_0$ gets $\frac{dL}{da_1} W_{hh}^\top$ and is learned like the rest.
+# 6. Softmax with cross-entropy begins with $p - \text{onehot}$.
+
+# %%
+rows = [
+    {"by hand and": name, "squared error": d, "classes": apart_classes[name]}
+    for name, d in apart.items()
+]
+lesson.table(rows)
+lesson.record(
+    apart=rows,
+    gradients=dict(zip(names, by_hand)),
+    gradients_of_classes=dict(zip(names, of_classes)),
+    copies=copies,
+    by_steps=by_steps,
+    initial_state={"before": before, "after": after, "predicted": predicted},
+)
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Work out d h_4 and d h_3 with a pencil for `--seed 2`. Then look.
-# 2. Put the identity in place of the tanh. Which factor is gone from the way back? Find
-#    the gradient of L by h_0 in one line.
-# 3. Give the network a loss at the last step only. Which column of the table of the way
-#    back is then 0, and what does it do to the length of d h_1?
-# 4. Take e = 1e-2 and e = 1e-12 for the finite differences. Both are worse than 1e-6.
-#    Why?
-# 5. In the last task, make the noise ten times weaker. Networks that are cut short now
-#    do better. Where does the sign survive, and who wrote it there?
-
-# %%
-if __name__ == "__main__":
-    errors.start(main)
+# 1. On paper, without looking: derive $dL/dW_{xh}$ with indices, as above. Why has it no
+#    $W_{hh}$ in it, and where is the influence of the later steps?
+# 2. Put the identity in the place of $\tanh$, and let $L = L_3$ only. Write $dL/dh_0$ in
+#    one line. Which power of $W_{hh}^\top$ is in it?
+# 3. A batch has several sequences. Which of the six formulas change, and how? Write
+#    `backward` for inputs of shape (batch, steps, features).
+# 4. Finite differences with $e$ from $10^{-1}$ to $10^{-13}$: draw the error. Why does it
+#    grow at both ends?
+# 5. For very long sequences, *truncated* back-propagation stops $k$ steps back. Let a network
+#    of 20 steps learn the sign of its first input, with $k = 20$ and less. What is lost?
+#
+# Solved: [solutions](solutions/03_backpropagation_through_time.py). Each step back
+# multiplies by $W_{hh}^\top$ and by $1 - h_t^2$. What a hundred such steps do to a gradient
+# is the next lesson: [Vanishing gradients](04_vanishing_gradients.py).

@@ -402,7 +402,7 @@ lesson.table(costs)
 # | gated, and nothing happens at first | `GradientFlow` or two calls of `state_gradients`: does the profile rise during training? | a larger forget bias (here), more batches (04) |
 # | the loss jumps or becomes NaN | `GradientFlow`: which layer, which step? the norm of the whole gradient | `global_clipnorm=1.0` (04), a smaller start of $W_{hh}$ (04) |
 # | a change dies or explodes already in the forward pass | `jacobian_spectrum`: the largest singular value of $k$ steps | orthogonal, or another gain (04) |
-# | learns short sequences, not long ones | the error by the number of steps (01, 04) | windows with truncated gradients (03 measures what they lose) |
+# | learns short sequences, not long ones | the error by the number of steps (01, 04) | windows with truncated gradients (exercise 5 of 03 measures what they lose) |
 # | the answer needs what comes later | the error by the place in the sequence (06) | `Bidirectional` (06) |
 #
 # ## Summary

@@ -8,6 +8,7 @@
     batches.py          batches of sequences that are about equally long
     models.py           a layer, a learning rate, networks that are loaded
     plots.py            the look of the plots; machine.py, where it was measured
+    drawings_of_steps.py, drawings_of_backpropagation.py: the network with its numbers
     corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
     phrases.py          phrases in two languages, and pairs of one's own
     drawings_of_*.py    the pictures that one lesson draws
