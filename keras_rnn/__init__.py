@@ -2,13 +2,14 @@
 
 from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
 from keras_rnn.conversion import convert, from_torch
+from keras_rnn.exact_match import ExactMatch
 from keras_rnn.export import export_model
 from keras_rnn.generation import Generator
 from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
 from keras_rnn.layers import GRU, LSTM, ElmanRNN
 from keras_rnn.pieces import learn_pieces
 from keras_rnn.rnn import RNN
-from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
+from keras_rnn.seq2seq import EncoderDecoder
 from keras_rnn.text import words_and_marks
 from keras_rnn.text_windows import ConsecutiveWindows, windows
 

@@ -9,7 +9,8 @@ ended:
     d_t  = decoder(y_{t-1}, d_{t-1})       t = 1 ... T, the characters that are written
     y_t ~  softmax(d_t @ kernel + bias)
 
-`ExactMatch` is the metric that goes with it.
+`keras_rnn.exact_match` has the metric that goes with it, `keras_rnn.beam` what a beam
+keeps.
 """
 
 import functools
@@ -26,15 +27,14 @@ from keras_rnn.arguments import (
     positive_integer,
 )
 from keras_rnn.backends import compiled
+from keras_rnn.beam import NEVER, continuations
 from keras_rnn.export import new_saved_model
 from keras_rnn.levels import different_cells, one_step
 from keras_rnn.pieces import vocabulary_of
 from keras_rnn.rnn import RNN
+from keras_rnn.saved_strings import save_translator
+from keras_rnn.vocabulary import FIRST, PADDING, STOP
 
-# The numbers before those of the characters. 0 fills up what is shorter than the longest
-# text of a batch; read by the decoder, it is what comes before the first character.
-PADDING, STOP, FIRST = 0, 1, 2
-NEVER = -1e9  # the log-probability of what must not be written
 BATCH = 256  # texts that are translated at once at most
 WIDTHS = 16  # texts to translate are padded to multiples of it: fewer shapes to compile
 
@@ -443,7 +443,7 @@ class EncoderDecoder(keras.Model):
             # What has ended goes on with padding, which costs nothing.
             still = ops.where(character == PADDING, 0.0, NEVER)
             gain = ops.where(ops.expand_dims(ended(texts), -1), still, gain)
-            scores, place, tokens = _best(ops.expand_dims(scores, -1) + gain)
+            scores, place, tokens = continuations(ops.expand_dims(scores, -1) + gain)
             rows = ops.reshape(first_row + place, (-1,))  # (batch * beams,)
             texts = ops.where(
                 ops.arange(length) == t,
@@ -596,7 +596,7 @@ class EncoderDecoder(keras.Model):
         """
         beam_width, max_length = self._sizes(beam_width, max_length)
         with new_saved_model(path, "EncoderDecoder.export") as new:
-            _save(self, new, beam_width, max_length)
+            save_translator(self, new, beam_width, max_length)
 
     def _sizes(self, beam_width, max_length):
         if max_length is None:
@@ -605,81 +605,6 @@ class EncoderDecoder(keras.Model):
             positive_integer("beam_width", beam_width),
             positive_integer("max_length", max_length),
         )
-
-
-@keras.saving.register_keras_serializable("keras_rnn")
-class ExactMatch(keras.metrics.MeanMetricWrapper):
-    """The fraction of targets of which every character is the most probable one.
-
-    Padding (0) counts for nothing. Although it is measured while the decoder reads the
-    true characters, it is that of greedy translations as well (those that end before the
-    length limit): if each character is the most probable after the true ones, the greedy
-    text is the true text, and if one is not, they part there.
-
-    Args:
-        name: String.
-        dtype: The dtype of the metric.
-
-    Example:
-    >>> metric = ExactMatch()
-    >>> logits = keras.ops.one_hot(numpy.array([[3, 1, 2], [3, 2, 2]]), 4)
-    >>> metric.update_state(numpy.array([[3, 1, 0], [3, 1, 0]]), logits)
-    >>> float(metric.result())
-    0.5
-    """
-
-    def __init__(self, name="exact_match", dtype=None):
-        super().__init__(_exact, name=name, dtype=dtype)
-
-    def get_config(self):
-        return {"name": self.name, "dtype": self.dtype}
-
-
-def _exact(targets, logits):
-    """1 for each row that is right wherever it is no padding, else 0: (batch,)."""
-    if len(logits.shape) != len(targets.shape) + 1 or any(
-        a != b and None not in (a, b) for a, b in zip(targets.shape, logits.shape)
-    ):
-        raise ValueError(
-            "`y_pred` must have the shape of `y_true` and an axis of characters after "
-            f"it. Received: y_true.shape={tuple(targets.shape)}, "
-            f"y_pred.shape={tuple(logits.shape)}"
-        )
-    targets = ops.cast(targets, "int32")
-    right = ops.equal(targets, ops.cast(ops.argmax(logits, axis=-1), "int32"))
-    right = ops.logical_or(right, ops.equal(targets, PADDING))
-    return ops.cast(ops.all(right, axis=-1), "float32")
-
-
-def _best(totals):
-    """The best continuations of a beam, of which the first is the greedy one.
-
-    Args:
-        totals: Tensor of shape `(batch, beams, characters)`: the log-probability of each
-            text with each character after it.
-
-    Returns:
-        For the texts that are kept their log-probabilities, which text they go on from,
-        and with which character: three tensors of shape `(batch, beams)`.
-    """
-    beams, characters = totals.shape[1:]
-    greedy = ops.argmax(totals[:, 0], axis=-1)  # (batch,)
-    total = ops.max(totals[:, 0], axis=-1)
-    scores, tokens = ops.expand_dims(total, 1), ops.expand_dims(greedy, 1)
-    tokens = ops.cast(tokens, "int32")
-    place = ops.zeros_like(tokens)
-    if beams == 1:
-        return scores, place, tokens
-    flat = ops.reshape(totals, (-1, beams * characters))
-    # In place 0, the number of a continuation is that of its character.
-    taken = ops.one_hot(greedy, beams * characters, dtype="bool")
-    others, index = ops.top_k(ops.where(taken, 2 * NEVER, flat), beams - 1)
-    index = ops.cast(index, "int32")
-    return (
-        ops.concatenate([scores, others], axis=1),
-        ops.concatenate([place, index // characters], axis=1),
-        ops.concatenate([tokens, index % characters], axis=1),
-    )
 
 
 def _built(layer, shape):
@@ -718,22 +643,3 @@ def _padded(rows):
     for filled, row in zip(array, rows):
         filled[: len(row)] = row
     return array
-
-
-def _save(model, path, beam_width, max_length):
-    """The SavedModel of `EncoderDecoder.export`: TensorFlow's alone."""
-    import tensorflow as tf
-
-    module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]
-
-    def translate(texts):
-        source = model._source.encode_tensor(texts).to_tensor(PADDING)
-        source = tf.pad(source, [[0, 0], [0, 1]])  # at least one step
-        written, _ = model.write(source, beam_width, max_length)
-        translations = model._target.decode_tensor(written)
-        return {"translations": translations}
-
-    texts = tf.TensorSpec((None,), tf.string, "texts")
-    signature = tf.function(translate).get_concrete_function(texts=texts)
-    tf.saved_model.save(module, path, signatures={"translate": signature})

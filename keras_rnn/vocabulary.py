@@ -6,6 +6,10 @@ import numpy as np
 
 from keras_rnn.arguments import as_integers, as_string
 
+# The numbers before those of the characters. 0 fills up what is shorter than the longest
+# text of a batch; read by the decoder, it is what comes before the first character.
+PADDING, STOP, FIRST = 0, 1, 2
+
 
 class Vocabulary:
     """Sorted characters, and the numbers that stand for them.

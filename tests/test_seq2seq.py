@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_rnn import ElmanCell, GRUCell, LSTMCell
-from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
+from keras_rnn import ElmanCell, EncoderDecoder, ExactMatch, GRUCell, LSTMCell
 from tests import oracle
 from tests.gradients import autodiff
 from tests.own_call import OwnCall
