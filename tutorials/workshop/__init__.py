@@ -6,6 +6,9 @@
     runs.py             runs that can be interrupted and resumed
     devices.py          several devices that share a batch
     batches.py          batches of sequences that are about equally long
+    moving_digits.py    clips of digits; drawings_of_clips.py
+    tagging.py          words, letters and tags in batches; tagged_text.py, in colours;
+                        drawings_of_tags.py
     models.py           a layer, a learning rate, networks that are loaded
     plots.py            the look of the plots; machine.py, where it was measured
     drawings_of_steps.py, drawings_of_backpropagation.py: the network with its numbers
