@@ -145,6 +145,8 @@ for half in halves:
     told.append({name: np.concatenate([p[name] for p in each]) for name in each[0]})
 counting = []
 for name in told[0]:
+    if any(np.ptp(values[name]) == 0 for values in told):
+        continue  # it does not occur in these texts
     fit = [
         np.array([np.corrcoef(values[name], unit)[0, 1] for unit in h.T])
         for h, values in zip(states, told)
