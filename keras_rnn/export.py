@@ -66,8 +66,9 @@ def export_model(model, path, format="saved_model"):
 
     Example:
     >>> import pathlib, tempfile
+    >>> import keras_rnn
     >>> x = keras.Input((None, 3), name="x")
-    >>> model = keras.Model(x, {"y": RNN(keras.layers.GRUCell(4))(x)})
+    >>> model = keras.Model(x, {"y": keras_rnn.ElmanRNN(4)(x)})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export_model(model, pathlib.Path(folder, "model"))
     ...     sorted(each.name for each in pathlib.Path(folder, "model").iterdir())

@@ -306,7 +306,9 @@ def test_states_of_an_encoder_start_a_decoder():
 
 
 @pytest.mark.float64
-@pytest.mark.parametrize("kind", ["plain", "stacked", "bidirectional"])
+@pytest.mark.parametrize(
+    "kind", ["plain", pytest.param("stacked", marks=pytest.mark.slow), "bidirectional"]
+)
 def test_gradients_by_finite_differences(kind):
     float64 = {"dtype": "float64"}
     layer = {
@@ -331,6 +333,7 @@ def test_gradients_by_finite_differences(kind):
 # ---------------------------------------------------------------- masks
 
 
+@pytest.mark.slow
 def test_garbage_in_a_masked_step_changes_nothing():
     x, mask = data(), right_padded([6, 2, 4], 6)
     bad = np.where(mask[..., None], x, np.nan).astype("float32")
@@ -601,6 +604,7 @@ def test_recurrent_dropout_drops_the_same_units_at_each_step(way):
     np.testing.assert_array_equal(layer(x), np.ones((2, 3, 40)))
 
 
+@pytest.mark.slow
 def test_dropout_in_stacks_and_bidirectional_in_fit():
     cell = lambda: ElmanCell(4, dropout=0.3, recurrent_dropout=0.3)  # noqa: E731
     model = keras.Sequential(
