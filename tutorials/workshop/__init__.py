@@ -8,6 +8,8 @@
     batches.py          batches of sequences that are about equally long
     models.py           a layer, a learning rate, networks that are loaded
     plots.py            the look of the plots; machine.py, where it was measured
+    reviews.py          reviews; drawings_of_reviews.py, what a network thinks of them
+    next_word.py        layers that first learn to say the next word
     corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
 
 Imported before Keras, it keeps TensorFlow's own lines off the screen.
