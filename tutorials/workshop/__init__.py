@@ -12,6 +12,8 @@
     models.py           a layer, a learning rate, networks that are loaded
     plots.py            the look of the plots; machine.py, where it was measured
     drawings_of_steps.py, drawings_of_backpropagation.py: the network with its numbers
+    reviews.py          reviews; drawings_of_reviews.py, what a network thinks of them
+    next_word.py        layers that first learn to say the next word
     corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
     phrases.py          phrases in two languages, and pairs of one's own
     drawings_of_*.py    the pictures that one lesson draws
