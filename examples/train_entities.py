@@ -235,8 +235,8 @@ class WordAccuracy(keras.metrics.Mean):
     """
 
     def update_state(self, tags, probabilities, sample_weight=None):
-        chosen = 1 + ops.argmax(probabilities[..., 1:], axis=-1)
-        right = ops.equal(ops.cast(tags, chosen.dtype), chosen)
+        chosen = 1 + ops.cast(ops.argmax(probabilities[..., 1:], axis=-1), "int32")
+        right = ops.equal(ops.cast(tags, "int32"), chosen)
         real = ops.reshape(tags > 0, (-1,))  # (batch * T,)
         super().update_state(ops.reshape(right, (-1,)), sample_weight=real)
 

@@ -278,7 +278,7 @@ by_heart = [f1(old_truth, tag(spelling, old_words, word_length))]
 print(f"F1 on sentences of the training: {by_heart[0]:.3f}")
 
 # %% [markdown]
-# Nearly perfect: it has the vectors of all the names there, and need not spell. So in
+# Nearly perfect there: it has learned these sentences by heart, down to their words. So in
 # training we *hide* a third of the words, others in each epoch: they count as unknown. For
 # them the network must make do with letters and neighbours, as it will have to for the
 # names of the test. *Dropout* does the same to single numbers: in each training step it
@@ -296,7 +296,7 @@ figure = drawings_of_tags.draw_confusions(counts, classes)
 lesson.show(figure, "confusions.png")
 
 # %% [markdown]
-# ERRORS
+# Compare the panels: most of what was wrong is right now, the borders above all.
 #
 # ## Read, with its tags
 #

@@ -38,7 +38,7 @@ random = np.random.default_rng(seed)
 templates, _, new_templates = sentences.split_templates(random)
 known, new = sentences.Names(new=False), sentences.Names(new=True)
 train = sentences.compose(templates, known, count, random)
-some = 40 if quick else 400
+some = 100 if quick else 400
 test = sentences.compose(new_templates, new, some, random)
 easy = sentences.compose(new_templates, known, some, random)
 new_words, truth = (list(column) for column in zip(*test))
