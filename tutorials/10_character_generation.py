@@ -32,7 +32,9 @@ quick = False  # a small network and little data, to see that everything works
 output = "output/characters"  # folder for the figures
 
 # %%
-lesson.begin(globals(), quick={"units": 32, "characters": 16_000, "epochs": 1})
+lesson.begin(
+    globals(), quick={"units": 32, "characters": 12_000, "window": 20, "epochs": 1}
+)
 figure = drawings_of_writing.draw_writer("Great!", "positive")
 lesson.show(figure, "writer.png")
 
