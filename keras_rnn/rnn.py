@@ -442,11 +442,9 @@ class RNN(keras.layers.RNN):
     def inner_loop(self, sequences, initial_state, mask, training=False):
         self._check_cudnn()
         if not self.uses_fast_pass:
-            if mask is None or keras.backend.backend() != "jax":
-                return super().inner_loop(sequences, initial_state, mask, training)
-            if self.unroll and not self.zero_output_for_mask:
-                return super().inner_loop(sequences, initial_state, mask, training)
-            return self._masked_loop(sequences, initial_state, mask, training)
+            if mask is not None and self._errs_with_masks():
+                return self._masked_loop(sequences, initial_state, mask, training)
+            return super().inner_loop(sequences, initial_state, mask, training)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
@@ -476,11 +474,20 @@ class RNN(keras.layers.RNN):
         last_output = outputs[:, -1] if self.return_sequences else outputs
         return last_output, outputs, last_states[0] if len(cells) == 1 else last_states
 
-    def _masked_loop(self, sequences, initial_state, mask, training):
-        """In place of Keras's loop on JAX, which takes the state of a step for its y_t.
+    def _errs_with_masks(self):
+        """Whether Keras's loop goes wrong where there is a mask.
 
-        Unrolled, it is right but for `zero_output_for_mask`, which it does not know.
+        On JAX it takes the state of a step for its y_t; unrolled, it is right but for
+        `zero_output_for_mask`, which it does not know. On PyTorch, unrolled, it fails
+        where it goes backwards.
         """
+        backend = keras.backend.backend()
+        if backend == "jax":
+            return not self.unroll or self.zero_output_for_mask
+        return backend == "torch" and self.unroll and self.go_backwards
+
+    def _masked_loop(self, sequences, initial_state, mask, training):
+        """In place of Keras's loop, where that goes wrong."""
         if self.go_backwards:
             sequences, mask = ops.flip(sequences, axis=1), ops.flip(mask, axis=1)
         takes_training = "training" in inspect.signature(self.cell.call).parameters

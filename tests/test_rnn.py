@@ -167,12 +167,14 @@ def test_stack_of_one_cell():
     np.testing.assert_allclose(keras.tree.flatten(h)[0], want_h, atol=1e-5)
 
 
+@pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_unroll_is_the_loop_copied(masked):
+def test_unroll_is_the_loop_copied(masked, go_backwards):
     x = data()
     mask = right_padded([6, 2, 4], 6) if masked else None
-    loop = ElmanRNN(4, output_units=3, return_sequences=True)
-    unrolled = ElmanRNN(4, output_units=3, return_sequences=True, unroll=True)
+    options = {"return_sequences": True, "go_backwards": go_backwards}
+    loop = ElmanRNN(4, output_units=3, **options)
+    unrolled = ElmanRNN(4, output_units=3, **options, unroll=True)
     loop(x), unrolled(x)
     unrolled.set_weights(loop.get_weights())
     np.testing.assert_allclose(loop(x, mask=mask), unrolled(x, mask=mask), atol=1e-6)
