@@ -8,7 +8,9 @@
     batches.py          batches of sequences that are about equally long
     models.py           a layer, a learning rate, networks that are loaded
     plots.py            the look of the plots; machine.py, where it was measured
-    corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
+    corpora.py, dates.py, n_grams.py, sentences.py, tunes.py: data
+    memory_tasks.py, tasks_of_levels.py: tasks that are made, and batches of them
+    drawings_of_gradients.py, drawings_of_levels.py: what lessons 04 and 06 draw
 
 Imported before Keras, it keeps TensorFlow's own lines off the screen.
 """
