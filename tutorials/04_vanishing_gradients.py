@@ -1,34 +1,24 @@
 # %% [markdown]
-# # How far back does it remember? Vanishing and exploding gradients
+# # Vanishing and exploding gradients
 #
-# A recurrent network can carry something from the first step to the last. *Learning* to
-# carry it is another matter: the error at the last step has to find its way back to the
-# first. The chain rule hands it from step to step (`03_backpropagation_through_time.py` has
-# the numbers):
+# **Up to which length of a sequence can each cell learn?**
 #
-#     dL/dh_{t-1}  =  dL/dh_t @ dh_t/dh_{t-1}          + what h_{t-1} does at its own step
+# Let the loss $L$ look at the last state $h_T$ alone. An early state changes $L$ through
+# all the states between. The chain rule goes back through them, one step at a time:
 #
-# For an Elman cell, dh_t/dh_{t-1} = diag(1 - h_t^2) W_hh^T. Over 200 steps that is a
-# product of 200 matrices. If each of them shrinks what it is given by a tenth, 0.9^200 is
-# one part in a billion left: the gradient has *vanished*. If each stretches it by a tenth,
-# 1.1^200 is 190 million times too much: it *explodes*. Between the two there is little
-# room.
+# $$\frac{\partial L}{\partial h_{t-1}} =
+# \frac{\partial L}{\partial h_t}\,\frac{\partial h_t}{\partial h_{t-1}}
+# \qquad\text{so}\qquad
+# \frac{\partial L}{\partial h_1} = \frac{\partial L}{\partial h_T}\,
+# \frac{\partial h_T}{\partial h_{T-1}} \cdots \frac{\partial h_2}{\partial h_1}$$
 #
-# In this script we look at the product itself, then at the gradient in networks as they
-# start, and then we let them race: up to which length does each of them learn? Then the
-# two remedies, clipping for explosions and the forget bias against vanishing, and at last
-# a task with real data.
-#
-#     python tutorials/04_vanishing_gradients.py          (some minutes on two cores)
-#     python tutorials/04_vanishing_gradients.py --quick  (does everything work?)
+# Think of numbers first. If all factors are 0.9, a product of 100 of them is 0.00003: the
+# gradient *vanishes*. If they are 1.1 it is 14,000: the gradient *explodes*. The picture
+# shows three networks of twelve steps. Under each state is the *norm* (the length) of
+# $\partial L / \partial h_t$. Black arrows go forward, orange ones back.
 
 # %%
-import dataclasses
-import time
-from pathlib import Path
-
-# Before Keras: it keeps TensorFlow's own lines off the screen.
-from workshop import command_line, errors, files, memory_tasks, plots, runs
+from workshop import drawings_of_gates, drawings_of_gradients, lesson, memory_tasks
 
 # isort: split
 import keras
@@ -37,670 +27,326 @@ import numpy as np
 from keras import layers
 
 import keras_rnn
-from keras_rnn.gradient_flow import GradientFlow, jacobian_spectrum, state_gradients
 
-# %% [markdown]
-# ## The networks
-#
-# Four of them, each with one layer and a unit on its last state:
-#
-# - **Elman**: h_t = tanh(x_t W_xh + h_{t-1} W_hh + b_h). W_hh starts orthogonal.
-# - **ReLU, identity**: the same with max(0, .) in place of tanh, and W_hh starts as the
-#   identity matrix. At the start, an open unit hands on what it has, unchanged: its slope
-#   is 1 and so is its weight (Le, Jaitly and Hinton, 2015).
-# - **LSTM**: c_t = f_t c_{t-1} + i_t g_t. Along c the gradient is multiplied by the forget
-#   gate f_t, a number that the network can push to 1.
-# - **GRU**: h_t = z_t h_{t-1} + (1 - z_t) n_t. The same idea with one state.
-#
-# Every network gets the same budget, so many batches of Adam with the whole gradient
-# clipped to length 1, and the learning rate that its kind bears: the gates bear large
-# steps, and a W_hh without gates does not. A network that has solved its task stops.
+# %% tags=["parameters"]
+units = 32  # size of the hidden state
+longest = 100  # steps of the longest sequences
+batches = 1000  # of 32 sequences, to train each network on at most
+seed = 1  # of all randomness
+quick = False  # a small network and little data, to see that everything works
+output = "output/vanishing_gradients"  # folder for the figures
 
 # %%
-RATES = {"Elman": 1e-3, "ReLU, identity": 3e-4, "LSTM": 1e-2, "GRU": 1e-2}
-COLOURS = dict(zip(RATES, (plots.ORANGE, plots.GREEN, plots.BLUE, plots.GREY)))
-MARKERS = dict(zip(RATES, "osD^"))
-LINES = dict(zip(RATES, ("-", "--", "-.", (0, (1, 1)))))
-
-
-@dataclasses.dataclass(kw_only=True)
-class Settings(command_line.Settings):
-    """What decides the results."""
-
-    lengths: list
-    cells: list
-    units: int
-    batches: int
-    seed: int
-    batch_size: int = 32
-    digits_epochs: int = 10
-
-    small = {"digits_epochs": 0}
-
-
-QUICK = {"lengths": [6], "cells": ["GRU"], "units": 8, "batches": 10}
-
-
-def read_options(argv):
-    """The options of the command line."""
-    parser = command_line.Options(
-        "Up to which length does a recurrent network learn?",
-        Path("output/vanishing_gradients"),
-    )
-    parser.add_argument(
-        "--lengths",
-        type=length,
-        nargs="+",
-        default=[25, 50, 100, 200],
-        metavar="STEPS",
-        help="of the sequences, two or more steps each",
-    )
-    parser.add_argument(
-        "--cells", choices=RATES, nargs="+", default=list(RATES), help="that race"
-    )
-    parser.count("--units", 64, "size of the state")
-    parser.count("--batches", 640, "the budget of each network")
-    options = parser.parse(argv, QUICK)
-    options.lengths = sorted(set(options.lengths))
-    options.cells = [name for name in RATES if name in options.cells]
-    return options
-
-
-def length(text):
-    """The type of `--lengths`."""
-    if command_line.positive(text) < 2:
-        raise command_line.argparse.ArgumentTypeError(f"must be 2 or more, not {text}")
-    return int(text)
-
-
-# %%
-def make(name, units, **arguments):
-    """A recurrent layer by its name."""
-    if name == "Elman":
-        return keras_rnn.ElmanRNN(units, name="memory", **arguments)
-    if name == "ReLU, identity":
-        return keras_rnn.ElmanRNN(
-            units,
-            activation="relu",
-            recurrent_initializer="identity",
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            name="memory",
-            **arguments,
-        )
-    layer = {"LSTM": keras_rnn.LSTM, "GRU": keras_rnn.GRU}[name]
-    return layer(units, name="memory", **arguments)
-
-
-def build(cell, layer, classes, settings):
-    """A network with one output (`classes=None`) or a probability for each class."""
-    keras.utils.set_random_seed(settings.seed)
-    head = layers.Dense(1) if classes is None else layers.Dense(classes, "softmax")
-    model = keras.Sequential([layer, head])
-    model.compile(
-        keras.optimizers.Adam(RATES[cell], global_clipnorm=1.0),
-        "mse" if classes is None else "sparse_categorical_crossentropy",
-        metrics=[] if classes is None else ["accuracy"],
-    )
-    return model
-
+lesson.begin(
+    globals(),
+    quick={"units": 8, "longest": 10, "batches": 40},
+    choices={"longest": (10, 25, 50, 100, 200)},
+)
+random = np.random.default_rng(seed)
+orthogonal, _ = np.linalg.qr(random.normal(size=(8, 8)))
+chains = {}
+for gain in (0.5, 1.0, 1.5):
+    W_hh, h, states = gain * orthogonal, np.zeros(8), []
+    while len(states) < 12:
+        h = np.tanh(0.02 * random.normal(size=8) + h @ W_hh)
+        states.append(h)
+    gradient = random.normal(size=8)
+    gradient /= np.linalg.norm(gradient)  # dL/dh_12, of length 1
+    norms = [1.0]
+    for h in states[:0:-1]:  # h_12, ..., h_2
+        gradient = gradient @ np.diag(1 - h**2) @ W_hh.T
+        norms.append(np.linalg.norm(gradient))
+    chains[f"$W_{{hh}}$ is {gain} times an orthogonal matrix"] = norms[::-1]
+lesson.show(drawings_of_gradients.draw_chains(chains), "chains.png")
 
 # %% [markdown]
-# ## The product of the Jacobians
+# An *orthogonal* matrix turns a vector and keeps its length. So the number before it, the
+# *gain*, is all that $W_{hh}$ does to a length. (In the last row the gradient grows less
+# near the end, where the states are large and $\tanh$ is flat.)
 #
-# `jacobian_spectrum` goes along a real sequence, takes dh_t/dh_{t-1} at each step, and
-# multiplies k of them. The largest singular value of the product is the most that can be
-# left of a change k steps later. Here for Elman networks as they start, whose W_hh is an
-# orthogonal matrix times a number g, and for the identity with ReLU.
+# ## Jacobian and singular values
 #
-# An orthogonal matrix turns and does not stretch: alone, it would hand everything on for
-# ever, and g^k is left after k steps. The slopes of tanh, at most 1, come on top. So g
-# below 1 always forgets, g = 1 forgets slowly, and with g above 1 the stretching and the
-# slopes fight it out.
+# The factor $\partial h_t / \partial h_{t-1}$ is a matrix, the *Jacobian* of the step. In
+# row $i$ and column $j$ it has the derivative of the $i$-th number of $h_t$ with respect
+# to the $j$-th number of $h_{t-1}$. For the Elman cell,
+#
+# $$h_t = \tanh(x_t W_{xh} + h_{t-1} W_{hh} + b_h) \qquad
+# \frac{\partial h_t}{\partial h_{t-1}} = \mathrm{diag}(1 - h_t^2)\, W_{hh}^\top$$
+#
+# $\mathrm{diag}$ is a matrix with these numbers on its diagonal; $1 - h_t^2$ is the slope
+# of $\tanh$, at most 1. A matrix does not stretch all directions alike. Take all small
+# changes of $h_0$ of the same length: a circle. One step makes an ellipse of it, the next
+# step another one. Its half axes are the *singular values* of the product of the
+# Jacobians. The largest is the most that can be left of a change, the smallest the least.
 
 # %%
-GAINS = (0.5, 0.9, 1.0, 1.5)
-
-
-def measure_matrices(settings):
-    """For each start of W_hh and each k the largest singular value, the median over t."""
-    timesteps = max(settings.lengths[0], min(50, settings.lengths[-1]))
-    x, _ = memory_tasks.adding(1, timesteps, np.random.default_rng(settings.seed))
-    ks = sorted(
-        {round(k) for k in np.geomspace(1, timesteps, 6 if timesteps > 9 else 2)}
-    )
-    starts = {
-        f"tanh, orthogonal x {gain}": keras_rnn.ElmanRNN(
-            settings.units, recurrent_initializer=keras.initializers.Orthogonal(gain)
-        )
-        for gain in GAINS
-    }
-    starts["ReLU, identity"] = make("ReLU, identity", settings.units)
-    table = {}
-    for name, layer in starts.items():
-        keras.utils.set_random_seed(settings.seed)
-        spectra = [jacobian_spectrum(layer, x, steps=k).singular_values for k in ks]
-        table[name] = {
-            k: float(np.median(values[0, :, 0])) for k, values in zip(ks, spectra)
-        }
-    return table
-
-
-def tell_matrices(table):
-    """Prints the table of `measure_matrices`."""
-    ks = list(next(iter(table.values())))
-    print(
-        "\nWhat is left of a change after k steps, at most, in networks as they start"
-    )
-    print(f"  {'k':22}" + "".join(f"{k:>10}" for k in ks))
-    for name, row in table.items():
-        print(f"  {name:22}" + "".join(f"{value:10.2g}" for value in row.values()))
-
+W_hh, h = np.array([[0.9, 0.5], [-0.3, 0.8]]), np.zeros(2)
+angles = np.linspace(0, 2 * np.pi, 200)
+circle = np.stack([np.cos(angles), np.sin(angles)])  # a change is a column here
+product, axis = np.eye(2), []
+figure, axes = plt.subplots(figsize=(6.5, 5.5))
+axes.plot(*circle, color="black", label="changes of $h_0$")
+for k in range(1, 9):
+    h = np.tanh(random.uniform(-0.5, 0.5, 2) + h @ W_hh)
+    product = np.diag(1 - h**2) @ W_hh.T @ product
+    if k in (1, 3, 8):
+        largest, smallest = np.linalg.svd(product, compute_uv=False)
+        axis.append({"steps": k, "largest": largest, "smallest": smallest})
+        axes.plot(*(product @ circle), label=f"of $h_{k}$")
+axes.set(aspect="equal", title="What becomes of a small change")
+axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+lesson.show(figure, "ellipses.png")
+lesson.table(axis)
 
 # %% [markdown]
-# ## The gradient as it starts
+# ## A task that gets harder with its length
 #
-# `state_gradients` shows what this does to learning: the norm of dL/dh_t at each step,
-# here in the adding problem, before any training. What does not reach the first steps
-# cannot teach the network anything about them.
+# In the *adding problem* there is a number from 0 to 1 at each step, and a mark. The mark
+# is 1 at two steps, one in each half. At the end the network has to say the sum of the
+# two marked numbers. Who always says 1 has as mean squared error the variance of the sum
+# of two uniform numbers, $2 \cdot \frac{1}{12} = 0.167$. That is what doing nothing costs.
+
+# %%
+x, y = memory_tasks.adding(1000, 8, np.random.default_rng(seed))
+print(x[0].T.round(2), "  to say:", y[0].round(2))
+nothing = memory_tasks.ADDING_BASELINE
+print(f"always 1: {np.mean((y - 1) ** 2):.3f} here, {nothing:.3f} in the long run")
+
+# %% [markdown]
+# ## The simplest network
+#
+# An Elman layer, whose $W_{hh}$ starts orthogonal, and a dense layer on its last state. It
+# sees new sequences in each batch, so its training loss is its error on new sequences. It
+# may stop when that is below 0.01 over 40 batches. If in the end it is not below half of
+# doing nothing, we try no longer sequences.
 
 
 # %%
-def profile(model, x, y):
-    """The norm of dL/dh_t at each step, as a part of what it is at the last step."""
-    norms = state_gradients(model, x, y)["memory"]
-    return norms / (norms[-1] or 1.0)
+class Solved(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = logs["loss"] < 0.01
 
 
-# %% [markdown]
-# ## The race
-#
-# **The adding problem.** At each step there is a number in [0, 1] and a mark. Two of the
-# marks are 1, one in each half. At the end the network says the sum of the two numbers:
-#
-#     number  0.3  0.7  0.1  0.9  0.5  0.2
-#     mark     0    1    0    0    1    0      ->   0.7 + 0.5 = 1.2
-#
-# Who does nothing says 1, and is off by the variance of a sum of two uniform numbers:
-# 2 x 1/12 = 1/6 = 0.1667 is the mean squared error to beat. (Le et al., and many after
-# them, quote "around 0.1767". Derived and measured, it is 0.1667.) Learning shows as a
-# sudden drop: a long time nothing, then the network finds the marks.
-#
-# **The recall problem.** The first step shows one of eight symbols, the rest is noise. At
-# the end: which one was it? Who guesses is right one time in eight.
-#
-# All sequences are new: nobody can learn them by heart. A network is told to stop when
-# it has solved its task: an error below 0.005, or 99 of 100 symbols.
-
-# %%
-CHECKS = 20  # how often a network is looked at within its budget
-TASKS = {
-    "adding": (memory_tasks.adding, None),
-    "recall": (memory_tasks.recall, memory_tasks.SYMBOLS),
-}
+def profile(model, timesteps):
+    """The norm of dL/dh_t at each step, as a part of what it is at the last one."""
+    x, y = memory_tasks.adding(32, timesteps, np.random.default_rng(seed + 1))
+    (norms,) = keras_rnn.state_gradients(model, x, y).values()
+    return norms / norms[-1]
 
 
-def lengths_of(task_name, settings):
-    """Every length for the adding problem, every second one for recall."""
-    return settings.lengths[:: 1 if task_name == "adding" else 2]
-
-
-def run_one(task_name, cell, timesteps, settings, layer=None, label=None):
-    """Trains one network. Returns its figures."""
-    task, classes = TASKS[task_name]
-    model = build(cell, layer or make(cell, settings.units), classes, settings)
-    x, y = task(1000, timesteps, np.random.default_rng(settings.seed + 1_000_000))
-    every = max(1, settings.batches // CHECKS)
-    checks = -(-settings.batches // every)
-    before = profile(model, x[:32], y[:32])
-
-    def solved(value):
-        return value < 0.005 if classes is None else value > 0.99
-
-    start = time.perf_counter()
-    progress = memory_tasks.Progress(
-        f"{task_name}, {timesteps} steps: {label or cell}", checks, (x, y), solved
-    )
-    fresh = memory_tasks.Fresh(
-        task, timesteps, every, settings.batch_size, settings.seed
-    )
-    model.fit(fresh, epochs=checks, callbacks=[progress], verbose=0)
-    curve = [[(n + 1) * every, value] for n, value in enumerate(progress.values)]
-    return {
-        "task": task_name,
-        "cell": label or cell,
-        "timesteps": timesteps,
-        "value": curve[-1][1],
-        "batches": curve[-1][0],
-        "seconds": round(time.perf_counter() - start, 1),
-        "curve": curve,
-        "profile_before": before.tolist(),
-        "profile_after": profile(model, x[:32], y[:32]).tolist(),
-    }
-
-
-def do_nothing(task_name, timesteps, settings):
-    """What the best constant answer gets, measured on the same sequences."""
-    task, classes = TASKS[task_name]
-    _, y = task(1000, timesteps, np.random.default_rng(settings.seed + 1_000_000))
-    if classes is None:
-        return float(np.mean((y - 1) ** 2))
-    return float(np.max(np.bincount(y)) / len(y))
-
-
-# %% [markdown]
-# ## What the forget bias does
-#
-# The forget gate is f_t = sigmoid(... + b_f). With b_f = 0 it starts half closed: what is
-# stored in c is halved at each step, and 0.5^100 is nothing. Keras starts with b_f = 1
-# (`unit_forget_bias`), sigmoid(1) = 0.73, which is 0.73^100 = 2e-14: better, not good.
-#
-# If we know that the task spans T steps, we can say so. A gate with sigmoid(b) = 1 - 1/s
-# forgets over about s steps, and b = log(s - 1) makes it so. Draw s evenly from 2 to T,
-# one for each unit, and let the input gate start as closed as the forget gate is open,
-# b_i = -b_f. This is the *chrono* start of Corentin Tallec and Yann Ollivier (2018, Can
-# recurrent neural networks warp time?).
+def trained(layer, timesteps, rate):
+    """The errors while a network is trained, and its dL/dh_t before and after."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input((timesteps, 2)), layer, layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), "mse")
+    before = profile(model, timesteps)
+    fresh = memory_tasks.Fresh(memory_tasks.adding, timesteps, 40, 32, seed)
+    fit = {"epochs": batches // 40, "callbacks": [Solved()], "verbose": 0}
+    errors = model.fit(fresh, **fit).history["loss"]
+    return errors, before, profile(model, timesteps)
 
 
 # %%
-def forget_biases(units, timesteps, seed):
-    """The arguments of LSTMs whose forget gates start in other ways, by name."""
-    span = np.random.default_rng(seed).uniform(1, max(2, timesteps - 1), units)
-    chrono = np.zeros(4 * units, "float32")  # the gates i, f, g, o
-    chrono[:units], chrono[units : 2 * units] = -np.log(span), np.log(span)
+lengths = [n for n in (10, 25, 50, 100, 200) if n <= longest]
+rows, profiles = [], {}
 
-    def given(shape, dtype=None):
-        return keras.ops.convert_to_tensor(chrono, dtype)
 
-    return {
-        "forget bias 0": {"unit_forget_bias": False},
-        "chrono": {"unit_forget_bias": False, "bias_initializer": given},
-    }
+def race(name, layer, rate):
+    """Trains at longer and longer sequences, until the network has learned nothing."""
+    for timesteps in lengths:
+        errors, *both = trained(layer(units), timesteps, rate)
+        profiles[name, timesteps] = both
+        row = {"network": name, "steps": timesteps, "error": errors[-1]}
+        row |= {"batches": 40 * len(errors), "dL/dh_1 at the start": both[0][0]}
+        rows.append(row | {"in the end": both[1][0]})
+        if errors[-1] > nothing / 2:
+            break
 
+
+race("Elman", keras_rnn.ElmanRNN, 3e-3)
+lesson.table(rows)
 
 # %% [markdown]
-# ## When it explodes: two ways to clip
-#
-# The identity with ReLU is on the edge: nothing is lost, and nothing holds it. One step of
-# gradient descent that makes W_hh stretch a little, and the states of the next batch are
-# large after 50 steps, their gradient is larger, and the step after that is the last.
-# Clipping cuts the length of the gradient before the optimizer sees it, and Keras offers
-#
-# - `clipnorm=1.0`: the gradient of *each variable* is cut to length 1 by itself;
-# - `global_clipnorm=1.0`: all of them together are cut to length 1.
-#
-# Both bound the step. Only the second keeps its direction: the first cuts the long parts
-# and leaves the short ones, which turns it. The cosine of the angle to the true gradient
-# says how far.
-
+# In the last row the network has learned nothing. The last two columns come from
+# `keras_rnn.state_gradients(model, x, y)`: the norm of $\partial L / \partial h_t$ at each
+# step; here at step 1, divided by the one at the last step. It shrinks with the length.
+# Could another start of $W_{hh}$ help? `keras_rnn.jacobian_spectrum` multiplies the
+# Jacobians of $k$ steps of a real sequence, and gives the singular values of the product.
 
 # %%
-def clip_compared(settings):
-    """Trains with each way of clipping by plain gradient descent, watched."""
-    timesteps = 50
-    random = np.random.default_rng(settings.seed)
-    x, y = memory_tasks.adding(settings.batch_size * 60, timesteps, random)
-    found = {}
-    for name, clip in (
-        ("nothing", {}),
-        ("clipnorm=1.0", {"clipnorm": 1.0}),
-        ("global_clipnorm=1.0", {"global_clipnorm": 1.0}),
-    ):
-        keras.utils.set_random_seed(settings.seed)
-        layer = make("ReLU, identity", 64)
-        model = keras.Sequential([layer, layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(0.01, **clip), "mse")
-        losses = []
-        each = keras.callbacks.LambdaCallback(
-            on_train_batch_begin=lambda batch, logs, model=model: model.reset_metrics(),
-            on_train_batch_end=lambda batch, logs, losses=losses: losses.append(
-                float(logs["loss"])
-            ),
-        )
-        flow = GradientFlow(x[:16], y[:16], every=1, verbose=False)
-        watched = [] if clip else [flow]  # what explodes, and where
-        model.fit(
-            x,
-            y,
-            batch_size=settings.batch_size,
-            shuffle=False,
-            callbacks=[each, *watched],
-            verbose=0,
-        )
-        if not clip:
-            norms = np.array(list(flow.records[0]["gradient_norms"].values()))
-        found[name] = {
-            "losses": losses,
-            "cosine": cosine_after(name, norms),
-            "messages": flow.messages,
-        }
-    return found
-
-
-def cosine_after(name, norms):
-    """The cosine between the gradient of the first batch and what clipping makes of it.
-
-    Clipping a variable scales its part of the gradient, so the norms of the parts are
-    all that is needed.
-    """
-    scale = np.ones_like(norms)
-    if name == "clipnorm=1.0":
-        scale = np.minimum(1, 1 / norms)
-    clipped = norms * scale
-    return float(norms @ clipped / np.linalg.norm(norms) / np.linalg.norm(clipped))
-
-
-def tell_clipping(found):
-    """Prints what `clip_compared` found."""
-    print("\nThe identity with ReLU, 50 steps, and gradient descent: does it explode?")
-    print("  clipping                 loss, after 5, 20, 60 batches   cosine")
-    for name, row in found.items():
-        losses = "".join(f"{row['losses'][n]:9.3g}" for n in (0, 5, 20, -1))
-        print(f"  {name:20}{losses}   {row['cosine']:9.3f}")
-    for message in found["nothing"]["messages"]:
-        print(f"  {message}")
-
+x, _ = memory_tasks.adding(1, 50, random)
+ks, left = [1, 5, 10, 20, 30, 40, 50], {}
+for gain in (0.5, 0.9, 1.0, 1.1, 1.5):
+    start = keras.initializers.Orthogonal(gain, seed=seed)
+    layer = keras_rnn.ElmanRNN(units, recurrent_initializer=start)
+    spectra = [keras_rnn.jacobian_spectrum(layer, x[:, :k], steps=k) for k in ks]
+    left[f"gain {gain}"] = np.array([s.singular_values[0, 0, 0] for s in spectra])
+lines = {name: (ks, values) for name, values in left.items()}
+panel = {"Elman networks before training: the first k steps": lines}
+figure = drawings_of_gates.draw_lines(panel, "steps k", "largest singular value")
+lesson.show(figure, "gains.png")
 
 # %% [markdown]
-# ## A benchmark with real data: digits, pixel by pixel
+# On this scale a constant factor is a straight line. With a gain below 1 the line falls by
+# at least that factor at each step. With a gain of 1 it falls, too, since the slopes of
+# $\tanh$ are below 1. Above 1, the gain and the slopes work against each other.
 #
-# Handwritten digits of 8 x 8 pixels, read one pixel after the other: 64 steps of one
-# number. (The well-known benchmark does so with the 784 pixels of MNIST. These come with
-# scikit-learn, so nothing is downloaded.) Read row by row they are 8 steps of 8 numbers,
-# and easy for all.
-
+# So the orthogonal start is not a bad one. There *was* some gradient at the first step of
+# the longest sequences, and still nothing was learned. A gradient that arrives is needed,
+# but it is not enough: one and the same $W_{hh}$ has to keep a number and to ignore all
+# others.
+#
+# ## Gates
+#
+# Lesson 05 builds the LSTM and the GRU. Here it is enough to know that they multiply what
+# they keep by a *gate*, a number from 0 to 1 that they compute themselves at each step.
+# They see the same batches. They bear a larger learning rate.
 
 # %%
-def run_digits(by, cell, settings):
-    """Trains one network on the digits. Returns its figures."""
-    random = np.random.default_rng(settings.seed)
-    (x, y), test = memory_tasks.digits(by, random)
-    model = build(cell, make(cell, settings.units), 10, settings)
-    progress = memory_tasks.Progress(
-        f"digits by {by}: {cell}",
-        settings.digits_epochs,
-        test,
-    )
-    start = time.perf_counter()
-    model.fit(
-        x,
-        y,
-        batch_size=32,
-        epochs=settings.digits_epochs,
-        callbacks=[progress],
-        verbose=0,
-    )
-    return {
-        "task": f"digits by {by}",
-        "cell": cell,
-        "timesteps": x.shape[1],
-        "value": progress.values[-1],
-        "seconds": round(time.perf_counter() - start, 1),
-    }
-
+race("LSTM", keras_rnn.LSTM, 1e-2)
+race("GRU", keras_rnn.GRU, 1e-2)
+lesson.table(rows)
 
 # %% [markdown]
-# ## The table and the yardsticks
-#
-# Published figures for the adding problem are for longer sequences and much more
-# training; they show where this leads to.
+# They learn where the Elman network has stopped. But look at the column "at the start". At
+# the same length, the gated networks begin with much *less* gradient at the first step.
+# Who looks only at the start chooses the wrong network! Here are whole profiles, before
+# and after training, at the longest length that both have learned.
 
 # %%
-YARDSTICKS = """
-Published, for comparison (other lengths, sizes and budgets than here)
-  Bai, Kolter and Koltun 2018, An empirical evaluation of generic convolutional and
-  recurrent networks for sequence modeling, table 1:
-    adding, 600 steps, 70,000 weights, loss:  RNN 0.177, LSTM 0.164, GRU 5.3e-5
-    copy, 1,000 steps, 16,000 weights, loss:  RNN 0.0202, LSTM 0.0204, GRU 0.0197
-  Le, Jaitly and Hinton 2015, A simple way to initialize recurrent networks of rectified
-  linear units: with the identity matrix, ReLU networks learn the adding problem at
-  lengths at which tanh networks do not."""
-
-
-def tell_race(results, baselines, settings):
-    """Prints what each network reached at each length."""
-    titles = {
-        "adding": "Adding: mean squared error (below 0.005 a network stops)",
-        "recall": "Recall: share of first symbols told right (above 0.99 it stops)",
-    }
-    for task, title in titles.items():
-        print(f"\n{title}, and batches\n  {'steps':16}", end="")
-        lengths = lengths_of(task, settings)
-        print("".join(f"{n:>18}" for n in lengths))
-        baseline = (f"{baselines[task][n]:10.4f}        " for n in lengths)
-        print(f"  {'do nothing':16}" + "".join(baseline))
-        for name in settings.cells:
-            rows = {
-                r["timesteps"]: r
-                for r in results
-                if r["task"] == task and r["cell"] == name
-            }
-            cells = (
-                f"{rows[n]['value']:10.4f} {rows[n]['batches']:6} " for n in lengths
-            )
-            print(f"  {name:16}" + "".join(cells))
-    print(YARDSTICKS)
-
-
-def tell_rest(results, settings):
-    """Prints the forget biases and the digits."""
-    rows = with_biases(results, settings)
-    print(f"\nLSTM, adding, {settings.lengths[-1]} steps: what the forget bias does")
-    for row in rows:
-        print(f"  {row['cell']:16} {row['value']:10.4f} after {row['batches']} batches")
-    if settings.digits_epochs:
-        print("\nDigits: accuracy on 360 that were not trained on")
-    for row in results:
-        if row["task"].startswith("digits"):
-            print(f"  {row['task'] + ': ' + row['cell']:32} {row['value']:.3f}")
-
-
-def with_biases(results, settings):
-    """The LSTMs with their forget biases: the usual one took part in the race."""
-    longest = [r for r in results if r["timesteps"] == settings.lengths[-1]]
-    usual = [r for r in longest if (r["task"], r["cell"]) == ("adding", "LSTM")]
-    usual = [{**r, "cell": "forget bias 1"} for r in usual]
-    return usual + [r for r in longest if r["cell"] in ("forget bias 0", "chrono")]
-
+learned = [r["steps"] for r in rows if r["error"] < nothing / 2]
+far = max((n for n in lengths if learned.count(n) > 1), default=lengths[0])
+elman = keras.Sequential([keras_rnn.ElmanRNN(units), layers.Dense(1)])
+elman.compile(loss="mse")
+panels = {"before training": {}, "after training": {}}
+for name in ("LSTM", "GRU"):
+    for lines, norms in zip(panels.values(), profiles[name, far]):
+        lines[name] = norms
+panels["before training"]["Elman"] = profile(elman, far)
+label = "norm of dL/dh_t (last step: 1)"
+figure = drawings_of_gates.draw_lines(panels, "time step t", label)
+lesson.show(figure, "profiles.png")
+for panel, lines in panels.items():
+    print(panel, {name: f"{values[0]:.1e}" for name, values in lines.items()})
 
 # %% [markdown]
-# ## The pictures
-
+# At the start the gates are half open, and a product of many such factors is nothing. But
+# the *last* steps do hear the loss. They open their gates a little, the gradient reaches
+# a little further back, and so on. Gates do not come with a factor near 1. They let the
+# network **learn** it (lesson 05).
+#
+# ## See it in your own model
+#
+# `GradientFlow` is a callback for any model with recurrent layers, ours or Keras's. Every
+# so many batches it takes the gradient of a few examples, and it says in words if that
+# vanishes or explodes. Here it watches a GRU that learns.
 
 # %%
-def draw_matrices(table, path):
-    """What is left after k steps, by the start of W_hh."""
-    figure, axes = plt.subplots(figsize=(9, 5.5))
-    styles = ("o-", "s-", "D-", "^-", "v--")
-    colours = (plots.GREY, plots.GREEN, plots.BLUE, plots.ORANGE, "black")
-    for (name, row), style, colour in zip(table.items(), styles, colours):
-        axes.loglog(list(row), list(row.values()), style, label=name, color=colour)
-    axes.axhline(1, color=plots.GREY, linewidth=1, linestyle=":")
-    axes.set_xlabel("steps k")
-    axes.set_ylabel(r"largest singular value of d$h_t$/d$h_{t-k}$")
-    axes.set_title("What is left of a change, at most, as networks start")
-    axes.legend()
-    plots.save_figure(figure, path)
-
-
-def draw_race(results, baselines, task, settings, path):
-    """For each length the learning curves, and under them the gradient's profiles."""
-    lengths = lengths_of(task, settings)
-    columns = len(lengths)
-    figure, grid = plt.subplots(
-        3, columns, figsize=(4.6 * columns + 1, 11), squeeze=False, sharey="row"
-    )
-    for column, timesteps in enumerate(lengths):
-        curves, before, after = grid[:, column]
-        for row in results:
-            if (row["task"], row["timesteps"]) != (task, timesteps):
-                continue
-            if row["cell"] not in RATES:
-                continue
-            cell = row["cell"]
-            look = {"color": COLOURS[cell], "linestyle": LINES[cell], "label": cell}
-            batches, values = zip(*row["curve"])
-            curves.plot(batches, values, marker=MARKERS[cell], markersize=4, **look)
-            for axes, key in ((before, "profile_before"), (after, "profile_after")):
-                norms = np.where(np.array(row[key]) > 1e-12, row[key], np.nan)
-                axes.semilogy(np.arange(1, timesteps + 1), norms, **look)
-        curves.axhline(
-            baselines[task][timesteps], color="black", linestyle=":", label="do nothing"
-        )
-        curves.set_title(f"{timesteps} steps")
-        curves.set_xlabel("batches")
-        before.set_xlabel("time step t, before training")
-        after.set_xlabel("time step t, after training")
-        for axes in (before, after):
-            axes.set_ylim(1e-12, 1e6)
-    if task == "adding":
-        grid[0, 0].set_yscale("log")
-        grid[0, 0].set_ylim(1e-3, 1)
-        grid[0, 0].set_ylabel("mean squared error")
-    else:
-        grid[0, 0].set_ylabel("share told right")
-    for axes in grid[1:, 0]:
-        axes.set_ylabel("norm of dL/dh_t\n(at the last step: 1)")
-    figure.legend(
-        *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5
-    )
-    plots.save_figure(figure, path)
-
-
-def draw_remedies(rows, clipping, path):
-    """The forget bias, and the norms of gradients with each way of clipping."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 5.5))
-    for row, style in zip(rows, ("o-", "s-", "D-")):
-        left.semilogy(*zip(*row["curve"]), style, label=row["cell"])
-    left.axhline(memory_tasks.ADDING_BASELINE, color="black", linestyle=":")
-    left.set_title(f"LSTM, adding, {rows[0]['timesteps']} steps")
-    left.set_xlabel("batches")
-    left.set_ylabel("mean squared error")
-    left.legend()
-    for (name, row), style in zip(clipping.items(), ("-", "--", "-.")):
-        losses = np.array(row["losses"])
-        losses[~np.isfinite(losses)] = np.nan  # where the line ends, so did the network
-        right.semilogy(losses, style, label=f"{name}")
-    right.set_ylim(0.03, 1e3)
-    right.set_title("ReLU, identity: clipping")
-    right.set_xlabel("batches of gradient descent")
-    right.set_ylabel("mean squared error")
-    right.legend()
-    plots.save_figure(figure, path)
-
+keras.utils.set_random_seed(seed)
+steps = min(50, longest)
+model = keras.Sequential([keras_rnn.GRU(units, name="gru"), layers.Dense(1)])
+model.compile(keras.optimizers.Adam(1e-2, global_clipnorm=1.0), "mse")
+x, y = memory_tasks.adding(16, steps, random)
+flow = keras_rnn.GradientFlow(x, y, every=max(1, batches // 50))
+fresh = memory_tasks.Fresh(memory_tasks.adding, steps, batches // 5, 32, seed)
+model.fit(fresh, callbacks=[flow], verbose=0)
+figure = flow.plot()
+figure.set_size_inches(10, 7)
+lesson.show(figure, "flow.png")
 
 # %% [markdown]
-# ## All together
+# Above, each line is a profile, the darkest the first. In your own model: if it falls
+# towards step 1, but rises from record to record, wait, the network learns. If it stays
+# low, take gates, or cut the sequences. If it grows towards step 1, clip the gradient.
 #
-# Each network that has finished is written down at once, so that `--resume` trains only
-# what is left.
-
+# ## When it explodes
+#
+# With $\max(0, a)$ (`relu`) in place of $\tanh$ the slope is 1 or 0. If $W_{hh}$ starts as
+# the identity matrix, nothing is lost at first, but nothing holds the state back. We train
+# by plain gradient descent, and watch.
 
 # %%
-def train_all(run, settings):
-    """The figures of all networks, each of them trained or read from before."""
-    jobs = {}
-    for task in TASKS:
-        for timesteps in lengths_of(task, settings):
-            for cell in settings.cells:
-                jobs[f"{task}-{timesteps}-{cell}"] = (
-                    lambda t=task, n=timesteps, c=cell: run_one(t, c, n, settings)
-                )
-    timesteps = settings.lengths[-1]
-    for name, arguments in forget_biases(
-        settings.units, timesteps, settings.seed
-    ).items():
-        jobs[f"lstm-{name}"] = lambda n=name, a=arguments: run_one(
-            "adding", "LSTM", timesteps, settings,
-            layer=make("LSTM", settings.units, **a), label=n,
-        )  # fmt: skip
-    for by in ("row", "pixel") if settings.digits_epochs else ():
-        for cell in settings.cells:
-            jobs[f"digits-{by}-{cell}"] = lambda b=by, c=cell: run_digits(
-                b, c, settings
-            )
-    return memory_tasks.finish(jobs, run.folder)
-
-
-@errors.reported
-def main(argv=None):
-    """Looks, trains, tells and draws. Returns the exit code."""
-    options = read_options(argv)
-    errors.need_tensorflow("This tutorial")
-    settings = Settings.of(options)
-    memory_tasks.digits("row", np.random.default_rng(0))  # is scikit-learn there?
-    files.make_writable(options.output)
-    chosen = dataclasses.asdict(settings)
-    run = runs.Run(options.output, chosen, options.resume, options.discard)
-    start = time.perf_counter()
-
-    matrices = measure_matrices(settings)
-    tell_matrices(matrices)
-    clipping = clip_compared(settings)
-    tell_clipping(clipping)
-    results = train_all(run, settings)
-    baselines = {
-        task: {n: do_nothing(task, n, settings) for n in lengths_of(task, settings)}
-        for task in TASKS
-    }
-    tell_race(results, baselines, settings)
-    tell_rest(results, settings)
-
-    output = options.output
-    draw_matrices(matrices, output / "matrices.png")
-    for task in TASKS:
-        draw_race(results, baselines, task, settings, output / f"{task}.png")
-    draw_remedies(with_biases(results, settings), clipping, output / "remedies.png")
-    seconds = time.perf_counter() - start
-    run.record(
-        {
-            "do_nothing": baselines,
-            "do_nothing_derived": {
-                "adding": memory_tasks.ADDING_BASELINE,
-                "recall": 1 / memory_tasks.SYMBOLS,
-            },
-            "matrices": matrices,
-            "clipping": clipping,
-            "results": results,
-            "seconds": round(seconds, 1),
-        }
-    )
-    run.finish()
-    print(f"\nThe pictures and the numbers are in {output}. ({seconds:.0f} s)")
-
+relu = {"activation": "relu", "recurrent_initializer": "identity", "name": "relu"}
+keras.utils.set_random_seed(seed)
+model = keras.Sequential([keras_rnn.ElmanRNN(units, **relu), layers.Dense(1)])
+model.compile(keras.optimizers.SGD(0.03), "mse")
+x, y = memory_tasks.adding(32, 50, random)
+flow = keras_rnn.GradientFlow(x[:16], y[:16], every=1)
+history = model.fit(x, y, epochs=6, batch_size=32, callbacks=[flow], verbose=0)
+print("\nloss:", "  ".join(f"{loss:.3g}" for loss in history.history["loss"]))
 
 # %% [markdown]
-# ## What to take along
+# One step was too long, and the network is lost. *Clipping* bounds the gradient before the
+# optimizer uses it. Keras has three ways, all arguments of the optimizer:
 #
-# 1. Back through time means a product of Jacobians, and a product of many things is
-#    either nothing or far too much, unless each is close to 1.
-# 2. Look before you train: `state_gradients` tells within a second how far back the first
-#    batches will be heard. It is no verdict for a gate. A GRU may start with less of a
-#    gradient than an Elman network and still learn: its late steps do hear the loss, they
-#    open its gates, and the gradient gets further back with each batch. Compare the two
-#    rows of profiles in `adding.png`.
-# 3. Gates (LSTM, GRU) and the identity matrix put a factor near 1 on the way. That is
-#    their whole secret.
-# 4. Clip explosions, and clip them globally: the step keeps its direction.
-# 5. If you know how far back a task reaches, tell the forget bias.
-# 6. No cell is the best at everything. Recall may turn the order of the table round: an
-#    orthogonal W_hh hands the first symbol on by itself, while gates that start half open
-#    halve it at each step, and have to learn to shut.
-# 7. A network that seems to learn nothing may be a hundred batches from the drop, or may
-#    have no gradient to learn from. The curve does not tell these apart; the profile does.
+# - `clipnorm=1.0`: the gradient of *each* weight is shortened to length 1, if it is longer;
+# - `global_clipnorm=1.0`: all of them *together* are shortened to length 1;
+# - `clipvalue=0.1`: each single number is cut to the range from -0.1 to 0.1.
 #
+# Only the second keeps the direction. We see it on a gradient of two weights, $(3, 4)$ and
+# $(0.5)$. The *cosine* of the angle between two directions is 1 if they are the same.
+
+# %%
+ways = {"clipnorm": 1.0, "global_clipnorm": 1.0, "clipvalue": 0.1}
+clippings = {"none": {}} | {name: {name: size} for name, size in ways.items()}
+gradient = [np.array([3.0, 4.0], "float32"), np.array([0.5], "float32")]
+true = np.concatenate(gradient)
+clipped = []
+for name, clip in clippings.items():
+    weights = [keras.Variable(np.zeros_like(part)) for part in gradient]
+    optimizer = keras.optimizers.SGD(1.0, **clip)  # a step is minus the gradient
+    optimizer.apply([keras.ops.convert_to_tensor(part) for part in gradient], weights)
+    used = -np.concatenate([keras.ops.convert_to_numpy(w) for w in weights])
+    cosine = true @ used / np.linalg.norm(true) / np.linalg.norm(used)
+    clipped.append({"clipping": name, "used": str(used.round(2)), "cosine": cosine})
+lesson.table(clipped)
+
+# %%
+# In training, at 10 steps, which this network can learn.
+curves, parts = {}, np.arange(1, 16) * max(1, batches // 25)
+for name, clip in clippings.items():
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras_rnn.ElmanRNN(units, **relu), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.03, momentum=0.9, **clip), "mse")
+    fresh = memory_tasks.Fresh(memory_tasks.adding, 10, int(parts[0]), 32, seed)
+    curves[name] = model.fit(fresh, epochs=15, verbose=0).history["loss"]
+lines = {name: (parts, errors) for name, errors in curves.items()}
+lines["always 1"] = parts, np.full(15, nothing)
+panel = {"ReLU, 10 steps": lines}
+figure = drawings_of_gates.draw_lines(panel, "batches", "mean squared error")
+figure.axes[0].set_ylim(1e-3, 10)  # what is above has exploded
+lesson.show(figure, "clipping.png")
+lesson.table([{"clipping": name, "error": line[-1]} for name, line in curves.items()])
+
+# %% [markdown]
+# Without clipping the network ends no better than one that always says 1, or as NaN: an
+# early step has thrown it too far. With `global_clipnorm` it learns. The other two bound
+# the step as well, but bend its direction. And no clipping helps a gradient that vanishes.
+#
+# ## Summary
+#
+# 1. Back through time is a product of Jacobians. Its largest singular value is the most
+#    that is left of a change. Most such products vanish or explode.
+# 2. LSTM and GRU start with *less* gradient at the first step than Elman. But they learn
+#    gates near 1, and with them longer sequences.
+# 3. A profile before training is no verdict on a gated network. Look again later.
+# 4. Clip an explosion with `global_clipnorm`: it keeps the direction.
+
+# %%
+lesson.table(rows)
+lesson.record(nothing=nothing, runs=rows, gains=left, clipped=clipped, clipping=curves)
+
+# %% [markdown]
 # ## Exercises
 #
-# 1. Put the two marks of the adding problem into the last ten steps. Who learns now, at
-#    any length? What does that say about what was hard?
-# 2. Start the Elman network with `Orthogonal(0.9)` and with `Orthogonal(1.1)`. Predict
-#    from `matrices.png` up to which length each will learn recall. Then race.
-# 3. Give the GRU a chrono start: its z_t is the gate that keeps. Which half of which row
-#    of its `bias` is that?
-# 4. Watch the race with `GradientFlow`: after how many batches does the profile of the
-#    LSTM at its longest length straighten, and does the loss drop before or after?
-# 5. Read the digits column by column, or in a fixed random order of the pixels. Why is the
-#    second so much harder for all?
-
-# %%
-if __name__ == "__main__":
-    errors.start(main)
+# 1. Put both marks of the adding problem into the last ten steps. Does the Elman network
+#    now learn 50 steps? What was hard, the length or the distance?
+# 2. After how many steps is at most one millionth left with a gain of 0.5, of 0.9? Compute
+#    it, compare with `gains.png`, and measure it.
+# 3. Let the GRU start with update gates that are nearly open, as in exercise 2 of
+#    [lesson 05](05_gates.py). What does its first profile look like?
+# 4. Train an LSTM under `GradientFlow`. Does the profile rise before the error falls?
+# 5. Train the ReLU network at 10 steps with a `global_clipnorm` of 0.1, 1 and 10.
+#
+# Solved in [solutions/04_vanishing_gradients.py](solutions/04_vanishing_gradients.py). The
+# next lesson opens the gates: [Gates: LSTM and GRU](05_gates.py).

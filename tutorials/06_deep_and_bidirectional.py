@@ -1,36 +1,22 @@
 # %% [markdown]
-# # Deeper, and in both directions
+# # Deep and bidirectional networks
 #
-# One recurrent layer reads a sequence from left to right and keeps one state. Two things
-# can be added to it, and they serve two different ends:
+# **What does a second level bring, what does a second direction bring, and do they help
+# with very long sequences?**
 #
-# - **Depth.** A second layer reads the states of the first as its sequence. The first can
-#   work on what is quick and close, the second on what the first has made of it.
+# A *deep* recurrent network has several levels. The second level reads the states of the
+# first as its inputs, and has weights of its own:
 #
-#       h_t  =  cell( x_t,  h_{t-1})             first level
-#       h'_t =  cell'(h_t, h'_{t-1})             second level, with weights of its own
+# $$h^{(1)}_t = g_h(x_t W^{(1)}_{xh} + h^{(1)}_{t-1} W^{(1)}_{hh} + b^{(1)}_h) \qquad
+# h^{(2)}_t = g_h(h^{(1)}_t W^{(2)}_{xh} + h^{(2)}_{t-1} W^{(2)}_{hh} + b^{(2)}_h)$$
 #
-# - **Direction.** A second layer reads the same sequence from its end. What comes *after*
-#   a step then counts for that step as well.
-#
-#       ahead_t = cell( x_t, ahead_{t-1})        from the beginning
-#       back_t  = cell'(x_t, back_{t+1})         from the end
-#       y_t     = [ahead_t, back_t]
-#
-# When does which of them help, and what does it cost? We build both, see that they do
-# what they say, and then try each combination on three tasks: one that needs the future,
-# one with slow and fast structure, and handwritten digits.
-#
-#     python tutorials/06_deep_and_bidirectional.py
+# Each output reads the states of the highest level.
 
 # %%
-import dataclasses
-import statistics
 import time
-from pathlib import Path
 
-# Before Keras: it keeps TensorFlow's own lines off the screen.
-from workshop import command_line, errors, files, memory_tasks, plots, runs
+from workshop import drawings_of_gates, drawings_of_levels, lesson, tasks_of_levels
+from workshop.memory_tasks import Fresh
 
 # isort: split
 import keras
@@ -39,436 +25,278 @@ import numpy as np
 from keras import layers
 
 import keras_rnn
-from keras_rnn.gradient_flow import state_gradients
+
+# %% tags=["parameters"]
+units = 12  # size of the hidden state, in each level and direction
+batches = 300  # of 32 sequences, to train each network on
+far = 300  # steps of the very long sequences
+seed = 1  # of all randomness
+quick = False  # a small network and little data, to see that everything works
+output = "output/deep_and_bidirectional"  # folder for the figures
+
+# %%
+lesson.begin(globals(), quick={"units": 4, "batches": 10, "far": 30})
+lesson.show(drawings_of_levels.draw_stack(), "stack.png")
 
 # %% [markdown]
-# ## The choices
+# A *bidirectional* network has two chains. One reads the sequence from its beginning, the
+# other from its end. They have weights of their own, and initial states of their own:
+#
+# $$\overrightarrow{h}_t = g_h(x_t \overrightarrow{W}_{xh} +
+# \overrightarrow{h}_{t-1} \overrightarrow{W}_{hh} + \overrightarrow{b}_h) \qquad
+# \overleftarrow{h}_t = g_h(x_t \overleftarrow{W}_{xh} +
+# \overleftarrow{h}_{t+1} \overleftarrow{W}_{hh} + \overleftarrow{b}_h)$$
+#
+# The chains never meet. Only the output of a step reads both states of that step, side by
+# side: $y_t = g_y([\overrightarrow{h}_t, \overleftarrow{h}_t] W_{hy} + b_y)$.
 
 # %%
-CELLS = {"elman": keras_rnn.ElmanRNN, "lstm": keras_rnn.LSTM, "gru": keras_rnn.GRU}
-TASKS = ("future", "slow and fast", "digits")
-QUICK = {"depth": 1, "units": 4, "epochs": 2}
-
-
-@dataclasses.dataclass(kw_only=True)
-class Settings(command_line.Settings):
-    """What decides the results."""
-
-    cell: str
-    depth: int
-    units: int
-    epochs: int
-    seed: int
-    tasks: tuple = TASKS
-    timesteps: int = 50
-    batches: int = 50  # in an epoch
-    batch_size: int = 32
-    rate: float = 5e-3
-
-    small = {"tasks": ("slow and fast",), "timesteps": 10, "batches": 5}
-
-
-def read_options(argv):
-    """The options of the command line."""
-    parser = command_line.Options(
-        "Deep and bidirectional networks, and what they are worth.",
-        Path("output/deep_and_bidirectional"),
-    )
-    parser.add_argument("--cell", choices=CELLS, default="elman", help="what remembers")
-    parser.count("--depth", 4, "of the deepest network")
-    parser.count("--units", 12, "in each level and direction")
-    parser.count("--epochs", 6, "of 50 batches")
-    return parser.parse(argv, QUICK)
-
+lesson.show(drawings_of_levels.draw_both(), "both.png")
 
 # %% [markdown]
-# ## Depth, in two ways
+# ## In Keras
 #
-# **A stack of layers.** The first layer runs along the whole sequence and returns each of
-# its states (`return_sequences=True`); then the second runs along those.
-#
-# **A stack of cells.** One layer runs along the sequence, and at each step the cells work
-# one after the other. `keras_rnn.RNN([cell, cell])` is that, and so is Keras's
-# `RNN(StackedRNNCells([cell, cell]))`.
-#
-#     layers:   h_1 h_2 h_3 h_4            cells:   h_1   h_2   h_3   h_4
-#               then h'_1 h'_2 ...                  h'_1  h'_2  h'_3  h'_4
-#                                                   step by step, both levels at once
-#
-# It is the same arithmetic in another order, so the numbers are the same. We give all
-# three the same weights, and look.
+# Levels are layers, one after the other. All but the last one of a many-to-one network
+# return their state of each step, `return_sequences=True`. `Bidirectional(layer)` copies
+# a layer, lets the copy read from the end, and puts each of its states back beside the
+# state of the same step.
 
 
 # %%
-def stacks_compared(settings):
-    """The largest differences between the outputs of three stacks with equal weights."""
-    keras.utils.set_random_seed(settings.seed)
-    x = np.random.default_rng(settings.seed).normal(size=(3, settings.timesteps, 5))
-    cell = type(CELLS[settings.cell](1).cell)
-    of_layers = keras.Sequential(
-        [
-            CELLS[settings.cell](settings.units, return_sequences=True),
-            CELLS[settings.cell](settings.units, return_sequences=True),
-        ]
-    )
-    expected = of_layers(x)
-    differences = {}
-    for name, make in (
-        ("keras_rnn.RNN of two cells", keras_rnn.RNN),
-        (
-            "Keras's RNN of StackedRNNCells",
-            lambda cells, **kw: layers.RNN(layers.StackedRNNCells(cells), **kw),
-        ),
-    ):
-        cells = [cell(settings.units), cell(settings.units)]
-        layer = make(cells, return_sequences=True)
-        layer.build(x.shape)
-        for own, other in zip(cells, of_layers.layers):
-            own.set_weights(other.cell.get_weights())
-        differences[name] = float(np.max(np.abs(layer(x) - expected)))
-    return differences
+def levels(depth, both, cell=keras_rnn.ElmanRNN, last=True):
+    """The recurrent layers of a network. `last`: whether the last one has all its steps."""
+    stack = []
+    for level in range(depth):
+        layer = cell(units, return_sequences=last or level < depth - 1)
+        stack.append(layers.Bidirectional(layer) if both else layer)
+    return stack
 
+
+kinds = {
+    "one level": (1, False),
+    "two levels": (2, False),
+    "both directions": (1, True),
+    "two levels, both": (2, True),
+}
+x, rows = np.random.default_rng(seed).normal(size=(1, 12, 3)), []
+for name, kind in kinds.items():
+    network = keras.Sequential(levels(*kind))
+    shape = str(tuple(network(x).shape))
+    rows.append({"network": name, "output": shape, "weights": network.count_params()})
+lesson.table(rows)
 
 # %% [markdown]
-# Which one to take? Layers, as a rule: they combine with `Bidirectional`, which must have
-# read to the end before the next level may begin, and with dropout or normalisation
-# between the levels. Cells, where the whole stack is one step of something larger: a
-# decoder that is fed its own output has to finish a step on all levels before the next.
+# ## Which output hears of which input?
 #
-# ## Both directions
-#
-# `Bidirectional(layer)` makes a copy of the layer that reads from the end, and puts the
-# two outputs side by side, *each at the step that it belongs to*. To see what that does,
-# change the last input and look at which outputs move. Reading ahead, only the last can.
-# In both directions, all can.
+# We change one input at a time, and look at which outputs move.
 
 
 # %%
-def reach_of_the_last_step(settings):
-    """How far each output moves if the last input does, for one direction and for two."""
-    x = np.random.default_rng(settings.seed).normal(size=(1, settings.timesteps, 5))
-    changed = x.copy()
-    changed[0, -1] += 1
-    moves = {}
-    for name, both in (("one direction", False), ("both directions", True)):
-        keras.utils.set_random_seed(settings.seed)
-        layer = level(settings, both)
-        moves[name] = np.linalg.norm(layer(changed) - layer(x), axis=-1)[0].tolist()
-    return moves
-
-
-def level(settings, both, **arguments):
-    """One level of a network."""
-    layer = CELLS[settings.cell](settings.units, return_sequences=True, **arguments)
-    return layers.Bidirectional(layer) if both else layer
-
-
-def tell_building(differences, moves):
-    """Prints what was seen of the two ways to stack, and of the two directions."""
-    print("\nThe same two levels, and how far from two layers the outputs are at most")
-    for name, difference in differences.items():
-        print(f"  {name:32} {difference:.1e}")
-    print("\nThe last input changes. Which outputs move, and how far?")
-    for name, move in moves.items():
-        moved = np.count_nonzero(move)
-        print(
-            f"  {name:16} {moved:3} of {len(move)} (the first by {move[0]:.1e}, "
-            f"the last by {move[-1]:.1e})"
-        )
-
+figure, all_axes = plt.subplots(1, 3, figsize=(13, 4.6), sharey=True)
+reach = {}
+for axes, name in zip(all_axes, ("one level", "two levels", "both directions")):
+    network = keras.Sequential(levels(*kinds[name]))
+    changed = np.repeat(x, 12, axis=0)
+    changed[range(12), range(12)] += 1  # in row t, the input of step t
+    moved = np.linalg.norm(network(changed) - network(x), axis=-1)
+    reach[name] = (moved > 0).mean()
+    frame = {"extent": (0.5, 12.5, 12.5, 0.5), "aspect": "auto"}
+    axes.imshow(moved.T > 0, cmap="Blues", vmin=0, vmax=2, **frame)
+    axes.set(title=name, xlabel="changed: input of step")
+all_axes[0].set_ylabel("moved (blue): output of step")
+lesson.show(figure, "reach.png")
+print({name: f"{share:.0%}" for name, share in reach.items()})
 
 # %% [markdown]
-# ## The tasks
+# A second level changes nothing here: an output hears of its own step and of all before
+# it. Only the second direction lets it hear of what comes later. The price: the first
+# output is there only when the last input has come.
 #
-# **The future.** At each step there is a number, and the label is the sign of a sum of
-# two of them, one two steps back and one *two steps ahead*:
+# ## Layers or cells, and what can run side by side
 #
-#     label_t = 1 if x_{t-2} + x_{t+2} > 0, else 0
-#
-# (before the beginning and after the end, x is 0). Who has not seen x_{t+2} can only go by
-# x_{t-2}, and is then right three times in four: two independent normal numbers, of which
-# you know one. (The angle between x_{t-2} and the sum is 45 degrees, and the signs differ
-# with a probability of 45/180.) At the first two steps it can only guess, at the last two
-# it knows all, which makes up for it. So 0.75 is the *ceiling* for any network that reads
-# ahead only, however large.
-#
-# **Slow and fast.** Two inputs, one quick and one slow. The quick one is +1 or -1 at each
-# step. The slow one is mostly silent, and now and then sets a switch s to +1 or -1. The
-# label is the sign of the product of the quick input, of what it was two steps ago, and
-# of the switch:
-#
-#     label_t = 1 if x_t x_{t-2} s_t > 0, else 0
-#
-# So the switch has to be kept for a long time, the quick input for two steps, and then
-# the two meet in a product, which no weighted sum can give.
-#
-# **Digits.** The 8 x 8 pixels of handwritten digits, row by row: 8 steps of 8 numbers.
-# One label for each step is asked here, too: the digit, given what was read so far. (With
-# both directions, all has been read at each step.)
+# One can run the first level to the end, then the second: a stack of layers. Or both
+# levels of step 1, then both of step 2: one layer over a stack of cells. It is the same
+# arithmetic in another order.
 
 # %%
-CEILING = 0.75  # of one direction in the task of the future
+keras.utils.set_random_seed(seed)
+stack = keras.Sequential(levels(2, False))
+expected = stack(x)
+cells = [keras_rnn.ElmanCell(units), keras_rnn.ElmanCell(units)]
+layer = keras_rnn.RNN(cells, return_sequences=True)
+layer.build(x.shape)
+for cell, level in zip(cells, stack.layers):
+    cell.set_weights(level.cell.get_weights())
+apart = float(np.abs(np.array(layer(x)) - np.array(expected)).max())
+print(f"largest difference between layers and cells: {apart:.1e}")
 
-
-def future(count, timesteps, random):
-    """Numbers (count, timesteps, 1), and the signs of what is before and after."""
-    x = np.zeros((count, timesteps + 4))
-    x[:, 2:-2] = random.normal(size=(count, timesteps))
-    labels = x[:, :-4] + x[:, 4:] > 0
-    return x[:, 2:-2, None].astype("float32"), labels[..., None].astype("float32")
-
-
-def slow_and_fast(count, timesteps, random):
-    """Inputs (count, timesteps, 2) and labels (count, timesteps, 1)."""
-    quick = random.choice([-1.0, 1.0], (count, timesteps))
-    sets = random.random((count, timesteps)) < 1 / 12
-    sets[:, 0] = True
-    slow = np.where(sets, random.choice([-1.0, 1.0], (count, timesteps)), 0)
-    last = np.maximum.accumulate(np.where(sets, np.arange(timesteps), 0), axis=1)
-    switch = np.take_along_axis(slow, last, axis=1)
-    before = np.concatenate([np.ones((count, 2)), quick[:, :-2]], axis=1)
-    labels = (quick * before * switch > 0)[..., None]
-    return np.stack([quick, slow], -1).astype("float32"), labels.astype("float32")
-
-
-def by_step(digits):
-    """Digits with their label at each row."""
-    x, labels = digits
-    return x, np.repeat(labels[:, None], x.shape[1], axis=1)
+# %% [markdown]
+# Take layers, unless the whole stack is one step of something larger, as in a decoder that
+# is fed its own output.
+#
+# Follow the arrows of the first drawing: $h^{(2)}_t$ waits for $h^{(1)}_t$ and
+# $h^{(2)}_{t-1}$ only. While the first level does step $t + 1$, the second can do step $t$.
+# So two levels of one direction can run side by side, one step apart. The two chains of
+# the second drawing can run side by side, too: neither needs anything of the other. But a
+# second level *over both directions* has to wait until both chains have come to their
+# end. And within one chain each step waits for the step before. Only the work inside a
+# step can be shared out there.
+#
+# ## Two tasks
+#
+# **The future.** The input is one number at each step. The label of step $t$ says if
+# $x_{t-2} + x_{t+2}$ is positive. A network that reads from left to right knows only one
+# of the two numbers, and is right three times in four. So 0.75 is a ceiling for it,
+# however large it is.
+#
+# **Slow and fast.** One input is $\pm 1$ at each step. The other sets a switch to $\pm 1$,
+# once in about twelve steps, and is else 0. The label says if the product of the quick
+# input, of the quick input two steps ago, and of the switch is positive. It is a product
+# of three things: two of them have to be joined before the third can be. All batches are
+# new, so the accuracy in training is the accuracy on new sequences.
 
 
 # %%
-def build(settings, depth, both, classes):
-    """A network with a label for each step."""
-    keras.utils.set_random_seed(settings.seed)
-    levels = [level(settings, both, name=f"level_{n + 1}") for n in range(depth)]
-    head = (
-        layers.Dense(1, "sigmoid")
-        if classes is None
-        else layers.Dense(classes, "softmax")
-    )
-    model = keras.Sequential([*levels, head])
-    model.compile(
-        keras.optimizers.Adam(settings.rate, global_clipnorm=1.0),
-        "binary_crossentropy" if classes is None else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    return model
+tasks = {
+    "the future": tasks_of_levels.future,
+    "slow and fast": tasks_of_levels.slow_and_fast,
+}
+for task, function in tasks.items():
+    (inputs,), (labels,) = function(1, 8, np.random.default_rng(seed))
+    print(f"{task}:", *inputs.T.round(1), f"labels {labels[:, 0]}", sep="\n")
 
 
-class Clock(keras.callbacks.Callback):
-    """The time of each epoch."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.began)
+# %%
+def trained(task, network, timesteps, count, rate, **how):
+    """A network that is trained in ten parts, and its measures in each of them."""
+    keras.utils.set_random_seed(seed)
+    shape = task(1, timesteps, np.random.default_rng(seed))[0].shape[1:]
+    model = keras.Sequential([keras.Input(shape), *network])
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), **how)
+    fresh = Fresh(task, timesteps, max(1, count // 10), 32, seed)
+    return model, model.fit(fresh, epochs=10, verbose=0).history
 
 
-def run_one(task, depth, both, settings):
-    """Trains one network. Returns its figures."""
-    random = np.random.default_rng(settings.seed + 1_000_000)
-    if task == "digits":
-        classes, every = 10, 45
-        train, test = map(by_step, memory_tasks.digits("row", random))
-    else:
-        function = {"future": future, "slow and fast": slow_and_fast}[task]
-        classes, every = None, settings.batches
-        test = function(500, settings.timesteps, random)
-        fresh = memory_tasks.Fresh(
-            function, settings.timesteps, every, settings.batch_size, settings.seed
-        )
-    model = build(settings, depth, both, classes)
-    clock = Clock()
-    progress = memory_tasks.Progress(
-        f"{task}: depth {depth}, {'both directions' if both else 'one direction'}",
-        settings.epochs,
-        test,
-    )
-    fit = {"epochs": settings.epochs, "callbacks": [clock, progress], "verbose": 0}
-    if task == "digits":
-        model.fit(*train, batch_size=settings.batch_size, **fit)
-    else:
-        model.fit(fresh, **fit)
-    # The first epoch compiles, and is not counted if there is another.
-    seconds = statistics.median(clock.seconds[1:] or clock.seconds)
-    norms = state_gradients(model, test[0][:32], test[1][:32])
-    return {
-        "task": task,
-        "depth": depth,
-        "both": both,
+panels, models, rows = {task: {} for task in tasks}, {}, []
+how = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
+for name, kind in kinds.items():
+    row = {"network": name}
+    for task, function in tasks.items():
+        network = [*levels(*kind), layers.Dense(1, "sigmoid")]
+        models[name], history = trained(function, network, 50, batches, 5e-3, **how)
+        panels[task][name] = history["accuracy"]
+        row[f"{task}, early"] = history["accuracy"][1]
+        row[f"{task}, in the end"] = history["accuracy"][-1]
+    rows.append(row)
+lesson.table(rows)
+
+# %%
+parts = np.arange(1, 11) * max(1, batches // 10)
+panels = {
+    task: {name: (parts, line) for name, line in lines.items()}
+    for task, lines in panels.items()
+}
+panels["the future"]["ceiling"] = parts, np.full(10, tasks_of_levels.CEILING)
+figure = drawings_of_gates.draw_lines(panels, "batches", "accuracy", log=False)
+lesson.show(figure, "learning.png")
+
+# %% [markdown]
+# **The future.** A network that reads in one direction stays at the ceiling (but for
+# chance), with one level or two. Both directions come above it, and soon.
+#
+# **Slow and fast.** Here the second direction is of little use, since no label needs what
+# comes later. Two levels learn it in fewer batches. In the end one level is as good.
+#
+# ## What they cost
+#
+# We measure a training step of each network in turns, as a multiple of the first one's.
+
+# %%
+x, y = tasks_of_levels.slow_and_fast(
+    32 * max(1, batches // 10), 50, np.random.default_rng(seed)
+)
+seconds = {name: [] for name in models}
+for _ in range(3):
+    for name, model in models.items():
+        start = time.perf_counter()
+        model.fit(x, y, batch_size=32, verbose=0)
+        seconds[name].append(time.perf_counter() - start)
+costs = [
+    {
+        "network": name,
         "weights": model.count_params(),
-        "curve": progress.values,
-        "accuracy": progress.values[-1],
-        "milliseconds_per_batch": 1e3 * seconds / every,
-        "gradients": {name: norm.tolist() for name, norm in norms.items()},
+        "time / one level": min(seconds[name]) / min(seconds["one level"]),
     }
-
+    for name, model in models.items()
+]
+print("On this machine:")
+lesson.table(costs)
 
 # %% [markdown]
-# ## The ablation
+# ## Very long sequences
 #
-# Each combination of a depth and a direction, on each task, with the same budget.
-
+# It is often said that deep and bidirectional networks are useful for very long sequences.
+# We put that to the test. In a sequence of 300 steps one number is marked, and the network
+# has to say it at the end. In three tasks the mark is near the beginning, in the middle,
+# or near the end. The cell is a GRU (lesson 05). A bidirectional network gives its dense
+# layer the last state of each chain: at step $T$ of the one, at step 1 of the other.
 
 # %%
-def tell_ablation(results, settings):
-    """Prints a table for each task."""
-    early = max(0, settings.epochs // 3 - 1)
-    for task in settings.tasks:
-        print(f"\n{task.capitalize()}: accuracy after {early + 1} and after all epochs")
-        print("  depth  directions   weights    early    in the end   ms per batch")
-        for row in results:
-            if row["task"] == task:
-                print(
-                    f"  {row['depth']:5}  {'two' if row['both'] else 'one':10} "
-                    f"{row['weights']:9} {row['curve'][early]:8.3f} "
-                    f"{row['accuracy']:13.3f} {row['milliseconds_per_batch']:14.1f}"
-                )
-    print(
-        f"\n(Reading ahead only, {CEILING} is the ceiling of the task of the future.)"
-    )
-
+places = ("beginning", "middle", "end")
+long = []
+for name in ("one level", "two levels", "both directions"):
+    row = {"GRU": name}
+    for place in places:
+        network = [*levels(*kinds[name], keras_rnn.GRU, last=False), layers.Dense(1)]
+        task = tasks_of_levels.marked(place)
+        _, history = trained(task, network, far, 2 * batches // 3, 1e-2, loss="mse")
+        row[place] = history["loss"][-1]
+    long.append(row)
+long.append({"GRU": "always 0"} | dict.fromkeys(places, 1 / 3))
+lesson.table(long)
 
 # %% [markdown]
-# ## The pictures
-
+# A mark near the end is found by all. A second level does not help with the others: it
+# stands *above* the first, and a number from far away has to come through as many steps
+# as before. The second direction finds the mark near the beginning at once, because there
+# its chain ends. But the middle of a long sequence is far from both ends, and there both
+# directions fail as one does.
+#
+# So the verdict: a second direction helps with a long sequence if what counts stands near
+# one of its ends, or near the step that needs it. In general, neither depth nor direction
+# lets a network keep a number for longer. Gates do. Exercise 3 changes one number of the
+# GRU's start, and *one* level finds the middle.
+#
+# ## Summary
+#
+# 1. A second level reads the states of the first. Its outputs hear of no other inputs.
+# 2. A second direction lets an output hear of what comes later, and no size of one
+#    direction makes up for it. It has to wait for the end of the sequence.
+# 3. Two levels learned a task of two stages in fewer batches, but not better.
+# 4. Each level and each direction costs weights and time.
+# 5. For very long sequences look at the gates, and at how far back the gradient reaches
+#    (lessons 04 and 05), before you add levels.
 
 # %%
-def draw_ablation(results, settings, path):
-    """Accuracy by depth for each task, and the time that it costs."""
-    columns = len(settings.tasks)
-    figure, axes = plt.subplots(
-        2, columns, figsize=(4.5 * columns + 1.5, 9), sharex=True, squeeze=False
-    )
-    looks = {False: ("one direction", "o-"), True: ("both directions", "s--")}
-    for task, (above, below) in zip(settings.tasks, axes.T):
-        for both, (label, style) in looks.items():
-            rows = [r for r in results if (r["task"], r["both"]) == (task, both)]
-            depths = [r["depth"] for r in rows]
-            above.plot(depths, [r["accuracy"] for r in rows], style, label=label)
-            below.plot(
-                depths, [r["milliseconds_per_batch"] for r in rows], style, label=label
-            )
-        above.set_title(task.capitalize())
-        above.set_ylim(0, 1.03)
-        below.set_ylim(0, None)
-        below.set_xticks(depths)
-        below.set_xlabel("depth")
-        if task == "future":
-            above.axhline(CEILING, color=plots.GREY, linestyle=":", linewidth=1.5)
-            above.text(
-                1, CEILING, "ceiling of one direction", color=plots.GREY, va="bottom"
-            )
-    axes[0, 0].set_ylabel("accuracy of the labels")
-    axes[1, 0].set_ylabel("milliseconds per batch")
-    axes[0, 0].legend(loc="lower right")
-    plots.save_figure(figure, path)
-
-
-def draw_learning(results, path):
-    """The learning curves of one direction on slow and fast, and the gradient by level."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 5.5))
-    rows = [r for r in results if (r["task"], r["both"]) == ("slow and fast", False)]
-    for row, style in zip(rows, ("o-", "s--", "D-.", "^:") * len(rows)):
-        epochs = range(1, len(row["curve"]) + 1)
-        left.plot(epochs, row["curve"], style, label=f"depth {row['depth']}")
-    left.set_title("Slow and fast, one direction")
-    left.set_xlabel("epochs")
-    left.set_ylabel("accuracy of the labels")
-    left.legend()
-    deepest = rows[-1]["gradients"]
-    for (name, norms), style in zip(
-        deepest.items(), ("-", "--", "-.", ":") * len(rows)
-    ):
-        right.semilogy(
-            range(1, len(norms) + 1), norms, style, label=name.replace("_", " ")
-        )
-    right.set_title(
-        f"The deepest, trained: gradient in each of its {len(deepest)} levels"
-    )
-    right.set_xlabel("time step t")
-    right.set_ylabel("norm of dL/dh_t")
-    right.legend()
-    plots.save_figure(figure, path)
-
+lesson.table(rows)
+print()
+lesson.table(long)
+lesson.record(reach=reach, apart=apart, accuracy=rows, costs=costs, long=long)
 
 # %% [markdown]
-# ## All together
-
-
-# %%
-@errors.reported
-def main(argv=None):
-    """Builds, trains, tells and draws. Returns the exit code."""
-    options = read_options(argv)
-    errors.need_tensorflow("This tutorial")
-    settings = Settings.of(options)
-    if "digits" in settings.tasks:  # is scikit-learn there?
-        memory_tasks.digits("row", np.random.default_rng(0))
-    files.make_writable(options.output)
-    chosen = {**dataclasses.asdict(settings), "tasks": list(settings.tasks)}
-    run = runs.Run(options.output, chosen, options.resume, options.discard)
-
-    differences = stacks_compared(settings)
-    moves = reach_of_the_last_step(settings)
-    tell_building(differences, moves)
-    jobs = {}
-    for task in settings.tasks:
-        for depth in range(1, settings.depth + 1):
-            for both in (False, True):
-                jobs[f"{task}-{depth}-{both}"] = lambda t=task, d=depth, b=both: (
-                    run_one(t, d, b, settings)
-                )
-    results = memory_tasks.finish(jobs, run.folder)
-    tell_ablation(results, settings)
-
-    output = options.output
-    draw_ablation(results, settings, output / "ablation.png")
-    draw_learning(results, output / "learning.png")
-    run.record(
-        {
-            "stacks_differ_by": differences,
-            "last_input_moves": moves,
-            "ceiling_of_one_direction": CEILING,
-            "results": results,
-        }
-    )
-    run.finish()
-    print(f"\nThe pictures and the numbers are in {output}.")
-
-
-# %% [markdown]
-# ## What to take along
-#
-# 1. Layers on layers, or cells on cells: the same numbers. Take layers, unless the whole
-#    stack is one step of something else.
-# 2. Two directions help where a label depends on what comes after it, and then no size
-#    makes up for them. They need the whole sequence before the first answer: for what
-#    has to answer at once, as a forecast, they are no choice.
-# 3. Depth helps where something has to be made of something else first. What it brings is
-#    often speed of learning, less often a better end.
-# 4. Each level, and each direction, costs its time: look at the lower row of
-#    `ablation.png` before you add one. Beyond two or three levels there is rarely a gain.
-# 5. The time of one level is spent step by step, and cannot be shared out over cores. Two
-#    directions can run side by side, and two levels cannot.
-#
 # ## Exercises
 #
-# 1. Give each depth the same number of *weights* instead of the same number of units per
-#    level. What is left of the gain on "slow and fast"?
-# 2. Make the future lie four steps ahead instead of two. Why does one direction not care?
-#    Delay its answers by four steps (label_t at step t + 4) and let it try again.
-# 3. `--cell gru`: what has become of the difference between the depths?
-# 4. Take digits pixel by pixel, 64 steps. Is it depth or direction that helps now?
+# 1. Give one level as many *weights* as two levels have. What is left of the gain on "slow
+#    and fast"?
+# 2. Let one direction wait: ask for the label of step $t$ at step $t + 2$. Where is the
+#    ceiling now?
+# 3. Let the update gates of a GRU of one level start at $\sigma(5)$, and try the mark in
+#    the middle again.
+# 4. Read the digits of scikit-learn pixel by pixel, 64 steps. Is it depth or direction
+#    that helps?
 # 5. Add each level's input to its output (`layers.Add`). What does that do to the gradient
-#    in the first level of a network of eight?
-
-# %%
-if __name__ == "__main__":
-    errors.start(main)
+#    in the first level of a network of eight levels?
+#
+# They are solved in
+# [solutions/06_deep_and_bidirectional.py](solutions/06_deep_and_bidirectional.py). The
+# next lesson takes both to real text: [Sentiment](07_sentiment_classification.py).

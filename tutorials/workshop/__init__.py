@@ -6,17 +6,14 @@
     runs.py             runs that can be interrupted and resumed
     devices.py          several devices that share a batch
     batches.py          batches of sequences that are about equally long
-    moving_digits.py    clips of digits; drawings_of_clips.py
-    tagging.py          words, letters and tags in batches; tagged_text.py, in colours;
-                        drawings_of_tags.py
     models.py           a layer, a learning rate, networks that are loaded
-    plots.py            the look of the plots; machine.py, where it was measured
-    drawings_of_steps.py, drawings_of_backpropagation.py: the network with its numbers
-    reviews.py          reviews; drawings_of_reviews.py, what a network thinks of them
+    tagging.py          words, letters and tags in batches; tagged_text.py, in colours
     next_word.py        layers that first learn to say the next word
-    corpora.py, dates.py, memory_tasks.py, n_grams.py, sentences.py, tunes.py: data
-    phrases.py          phrases in two languages, and pairs of one's own
+    plots.py            the look of the plots; machine.py, where it was measured
     drawings_of_*.py    the pictures that one lesson draws
+    memory_tasks.py, tasks_of_levels.py: tasks that are made, and batches of them
+    corpora.py, dates.py, footfall.py, french_numbers.py, moving_digits.py, n_grams.py,
+    phrases.py, reviews.py, sentences.py, tunes.py: data
 
 Imported before Keras, it keeps TensorFlow's own lines off the screen.
 """

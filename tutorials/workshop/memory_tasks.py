@@ -1,13 +1,9 @@
-"""Tasks that need a memory, shared by the tutorials about vanishing gradients and depth.
+"""Tasks that need a memory, and batches of new sequences.
 
 The functions of the tasks return inputs `(count, timesteps, features)` and targets as
-NumPy arrays. `Fresh` makes batches of them, `Progress` watches a training, and `finish`
-trains one network after the other.
+NumPy arrays. `Fresh` makes batches of them.
 """
 
-import math
-
-from workshop import files, runs
 from workshop.errors import UsageError
 
 # isort: split
@@ -17,7 +13,6 @@ import numpy as np
 # What a network that always says 1 gets in the adding problem: the variance of the sum of
 # two numbers that are uniform in [0, 1], 2/12.
 ADDING_BASELINE = 1 / 6
-SYMBOLS = 8  # in the recall problem
 
 
 def adding(count, timesteps, random):
@@ -45,29 +40,6 @@ def adding(count, timesteps, random):
     marks[rows, random.integers(timesteps // 2, timesteps, count)] = 1
     sums = np.sum(numbers * marks, axis=1, keepdims=True)
     return np.stack([numbers, marks], axis=-1).astype("float32"), sums.astype("float32")
-
-
-def recall(count, timesteps, random):
-    """The recall problem: which symbol came first?
-
-    The first step shows one of 8 symbols, the others one of 8 different ones, which mean
-    nothing. To guess is right once in 8 times.
-
-    Source: after Yoshua Bengio, Patrice Simard and Paolo Frasconi, 1994, Learning
-    long-term dependencies with gradient descent is difficult (there, two symbols).
-
-    Args:
-        count: How many sequences.
-        timesteps: Their length.
-        random: A NumPy generator.
-
-    Returns:
-        Inputs of shape `(count, timesteps, 16)`, one-hot, and the numbers of the first
-        symbols, of shape `(count,)`.
-    """
-    symbols = random.integers(SYMBOLS, 2 * SYMBOLS, (count, timesteps))
-    symbols[:, 0] -= SYMBOLS
-    return np.eye(2 * SYMBOLS, dtype="float32")[symbols], symbols[:, 0]
 
 
 def digits(by, random):
@@ -127,58 +99,3 @@ class Fresh(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         self.epoch += 1
-
-
-class Progress(keras.callbacks.Callback):
-    """One bar for a whole training, which ends when the task is solved.
-
-    Args:
-        label: What is trained.
-        epochs: How many epochs at most.
-        test: Inputs and targets of the sequences that tell how good the network is.
-        solved: Function of a value: whether to stop.
-
-    Attributes:
-        values: The value after each epoch: the accuracy on `test`, if the model was
-            compiled with it, else the loss.
-    """
-
-    def __init__(self, label, epochs, test, solved=lambda value: False):
-        super().__init__()
-        print(f"\n{label}")
-        self.bar = keras.utils.Progbar(epochs, stateful_metrics=["value"])
-        self.test, self.solved = test, solved
-        self.values = []
-
-    def on_train_begin(self, logs=None):
-        if self.model.built:  # a step that makes variables is traced twice (Keras 3.15)
-            self.model.optimizer.build(self.model.trainable_variables)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.reset_metrics()  # of the training batches
-        # One batch: to set up an `evaluate` takes longer than the network does.
-        value = float(np.ravel(self.model.test_on_batch(*self.test))[-1])
-        self.values.append(value)
-        done = self.solved(value) or not math.isfinite(value)
-        self.model.stop_training = done
-        self.bar.update(epoch + 1, [("value", value)], finalize=done or None)
-
-
-def finish(jobs, folder):
-    """The results of jobs, each written down at once, and not done again after a stop.
-
-    Args:
-        jobs: Dictionary of functions by name, each of which returns what JSON can hold.
-        folder: Where to write the results to.
-
-    Returns:
-        The list of the results.
-    """
-    results = []
-    for name, job in jobs.items():
-        path = folder / f"{name}.json"
-        if not path.exists():
-            files.write_json(path, job())
-        with runs.telling_of_damage():
-            results.append(files.read_json(path))
-    return results

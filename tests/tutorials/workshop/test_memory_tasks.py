@@ -29,14 +29,6 @@ def test_baseline_of_adding(random):
     assert np.mean((sums - 1) ** 2) == pytest.approx(memory_tasks.ADDING_BASELINE, 0.01)
 
 
-def test_recall(random):
-    x, symbols = memory_tasks.recall(300, 9, random)
-    assert x.shape == (300, 9, 16) and np.all(x.sum(axis=-1) == 1)
-    np.testing.assert_array_equal(x[:, 0].argmax(axis=-1), symbols)
-    assert set(symbols) == set(range(8))
-    assert x[:, 1:, :8].sum() == 0
-
-
 @pytest.mark.parametrize(("by", "shape"), [("pixel", (64, 1)), ("row", (8, 8))])
 def test_digits(by, shape, random):
     from sklearn.datasets import load_digits
@@ -69,21 +61,3 @@ def test_fresh_batches_are_new_and_repeatable():
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert len({a.tobytes() for a in first}) == 4
-
-
-def test_finish_does_each_job_once(tmp_path):
-    done = []
-
-    def job(name):
-        def work():
-            if name == "broken":
-                raise KeyboardInterrupt
-            done.append(name)
-            return {"name": name}
-
-        return work
-
-    with pytest.raises(KeyboardInterrupt):
-        memory_tasks.finish({"a": job("a"), "broken": job("broken")}, tmp_path)
-    results = memory_tasks.finish({"a": job("a"), "b": job("b")}, tmp_path)
-    assert done == ["a", "b"] and results == [{"name": "a"}, {"name": "b"}]
