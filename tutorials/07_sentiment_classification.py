@@ -28,7 +28,7 @@ import keras_rnn
 units = 64  # size of the hidden state
 words = 10_000  # in the list of words; the others are unknown
 length = 256  # of a review, in words; the rest is not read
-epochs = 3  # passes over the training reviews, at most
+epochs = 2  # passes over the training reviews, at most
 pretrain = False  # the last rung, too: first learn to say the next word (long)
 seed = 1  # of all randomness
 quick = False  # a small network and few reviews, to see that everything works

@@ -33,11 +33,11 @@ lesson.begin(globals(), quick={"units": 8, "words": 500, "length": 20, "count": 
 
 
 def read(name):
-    """The first training reviews of a data set, and 1,000 others."""
+    """The first training reviews of a data set, and a quarter as many others."""
     train, other = reviews.divide(*reviews.load(name)[0], part=1 / 8, seed=seed)
     return [
         reviews.Reviews(texts[:size], labels[:size])
-        for (texts, labels), size in ((train, count), (other, 1000))
+        for (texts, labels), size in ((train, count), (other, count // 4))
     ]
 
 
