@@ -325,8 +325,8 @@ figure = drawings_of_translation.draw_alignments(
 lesson.show(figure, "attention_to_words.png")
 
 # %% [markdown]
-# "ago" is read last and "il y a" is written before the number: attention goes where
-# it has to, and back. With real sentences the picture is less neat.
+# "ago" is read last, and "il y a" has to be written before the number: where does the
+# network look for it? With real sentences such a picture is less neat.
 #
 # ## Summary
 #
