@@ -3,9 +3,9 @@
 #
 # **Can a network that only ever guesses the next character learn to write?**
 #
-# It reads one character at a time, and says how likely each one is to be the next. To write,
-# one is *sampled*: chosen at random with these probabilities. It comes back as the next
-# input, and so on. One thing goes in, the kind of text; many come out.
+# It reads one character at a time, and says how likely each one is to be the next. To
+# write, one is *sampled*: chosen at random with these probabilities. It comes back as
+# the next input, and so on. One thing goes in, the kind of text; many come out.
 #
 # $$h_t = \tanh(x_t W_{xh} + h_{t-1} W_{hh} + b_h) \qquad
 # y_t = \mathrm{softmax}(h_t W_{hy} + b_y) \qquad x_{t+1} \sim y_t$$
@@ -41,8 +41,8 @@ lesson.show(figure, "writer.png")
 # %% [markdown]
 # ## The texts
 #
-# They are the last sentences of film reviews, where people say what to think of the film.
-# Each one starts and ends with a line break. The test reviews are of other films.
+# They are the last sentences of film reviews, where people say what to think of the
+# film. Each one starts and ends with a line break. The test reviews are of other films.
 
 # %%
 corpus = corpora.reviews(seed)
@@ -56,14 +56,14 @@ for review, label in list(zip(corpus.texts["train"], corpus.labels["train"]))[:4
 # %% [markdown]
 # ## How surprised?
 #
-# A network that gives the next character the probability $p$ has the loss $-\ln p$: it is
-# small if the character was expected, large if it was a surprise. The mean over a text is
-# in *nats per character* (nats, since the logarithm is natural). Who gives each of $V$
-# characters the same probability has $\ln V$.
+# A network that gives the next character the probability $p$ has the loss $-\ln p$: it
+# is small if the character was expected, large if it was a surprise. The mean over a
+# text is in *nats per character* (nats, since the logarithm is natural). Who gives each
+# of $V$ characters the same probability has $\ln V$.
 #
 # Two more yardsticks count. A *1-gram* knows how common each character is. A *5-gram*
-# looks up the last four characters in the training text: what came next there, how often?
-# (What it never saw gets a small part of the probability.)
+# looks up the last four characters in the training text: what came next there, how
+# often? (What it never saw gets a small part of the probability.)
 
 # %%
 places = {character: i for i, character in enumerate(alphabet)}
@@ -77,9 +77,10 @@ lesson.table([{"model": name, "nats per character": n} for name, n in nats.items
 # %% [markdown]
 # ## The simplest network
 #
-# The text is cut into windows. Each one is an example: the input is the window, the target
-# is the same moved on by one character. Nothing is sampled in training: the network reads
-# what people wrote, not what it would have written. This is called *teacher forcing*.
+# The text is cut into windows. Each one is an example: the input is the window, the
+# target is the same moved on by one character. Nothing is sampled in training: the
+# network reads what people wrote, not what it would have written. This is called
+# *teacher forcing*.
 
 # %%
 x, y = keras_rnn.windows(tokens, window)
@@ -100,9 +101,9 @@ print(f"nats per character: {nats['Elman, each window by itself']:.3f}")
 # %% [markdown]
 # ## Writing
 #
-# Now step by step. The cell takes one character and the state, and returns the output and
-# the next state. We sample from the output, and read what we wrote. Before that, the
-# logits are divided by the *temperature*.
+# Now step by step. The cell takes one character and the state, and returns the output
+# and the next state. We sample from the output, and read what we wrote. Before that,
+# the logits are divided by the *temperature*.
 
 
 # %%
@@ -132,8 +133,8 @@ for temperature in (0.0, 0.5, 1.0, 1.5):
 # %% [markdown]
 # At 0 it always takes the likeliest character, and soon goes in circles. At 1 the
 # probabilities are those that it learned. In between the text has fewer slips and less
-# variety; above 1 rare characters become common, and words fall apart. The picture shows
-# the next character after "The mo".
+# variety; above 1 rare characters become common, and words fall apart. The picture
+# shows the next character after "The mo".
 
 # %%
 scores = np.array(network(np.array([[places[c] for c in "\nThe mo"]])))[0, -1]
@@ -144,8 +145,8 @@ lesson.show(figure, "temperature.png")
 # %% [markdown]
 # ## What goes wrong: it forgets at each border
 #
-# Each window starts from $h_0$, as if nothing had been written before. The network never
-# sees what a long sentence needs. We measure the loss by the place in the window.
+# Each window starts from $h_0$, as if nothing had been written before. The network
+# never sees what a long sentence needs. We measure the loss by the place in the window.
 
 # %%
 by_place = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None)
@@ -157,11 +158,11 @@ axes.set(xlabel="place in the window", ylabel="nats per character", ylim=(0, Non
 lesson.show(figure, "by_place.png")
 
 # %% [markdown]
-# The first characters of a window are guessed nearly blind. Could the gradient run through
-# the whole text? All states would have to be kept. The way out is *truncated*
+# The first characters of a window are guessed nearly blind. Could the gradient run
+# through the whole text? All states would have to be kept. The way out is *truncated*
 # back-propagation through time (lesson 03): the windows are read in order, and each one
-# starts from the **state** in which the one before ended. Only the **gradient** is cut at
-# the border.
+# starts from the **state** in which the one before ended. Only the **gradient** is cut
+# at the border.
 #
 # `ConsecutiveWindows` keeps the order, and `Generator` is our three layers with a state
 # that is carried. Nothing else changes.
@@ -194,17 +195,17 @@ lesson.table([{"model": name, "nats per character": n} for name, n in nats.items
 
 # %% [markdown]
 # Compare: what does the carried state bring, and what a cell with gates, which can keep
-# what it has read (lesson 05)? The 5-gram is a hard yardstick. It has all of the training
-# text at hand, and looks up what it needs; the network has only its weights, but a memory
-# that does not end after four characters. A larger one that reads all reviews gets ahead
-# of it: [train_characters.py](../examples/train_characters.py).
+# what it has read (lesson 05)? The 5-gram is a hard yardstick. It has all of the
+# training text at hand, and looks up what it needs; the network has only its weights,
+# but a memory that does not end after four characters. A larger one that reads all
+# reviews gets ahead of it: [train_characters.py](../examples/train_characters.py).
 #
 # ## One to many: the kind sets the first state
 #
-# So far the network wrote whatever came. Now one thing goes in: "positive" or "negative".
-# It sets $h_0$. In place of one learned vector there is one for each kind, trained by
-# back-propagation with the rest. The kind is told nowhere else: if it is to matter at the
-# end of a review, the network has to carry it there.
+# So far the network wrote whatever came. Now one thing goes in: "positive" or
+# "negative". It sets $h_0$. In place of one learned vector there is one for each kind,
+# trained by back-propagation with the rest. The kind is told nowhere else: if it is to
+# matter at the end of a review, the network has to carry it there.
 
 # %%
 cell = keras_rnn.GRUCell(
@@ -267,7 +268,7 @@ lesson.record(nats=nats, by_place=places_lost, recognised=recognised)
 #    Compare the loss on the training text and on the test text.
 #
 # They are solved in
-# [solutions/10_character_generation.py](solutions/10_character_generation.py). A program for
-# your own texts, for plays and for tunes, is
+# [solutions/10_character_generation.py](solutions/10_character_generation.py). A
+# program for your own texts, for plays and for tunes, is
 # [train_characters.py](../examples/train_characters.py). The next lesson:
 # [Translation](11_translation.py).

@@ -3,9 +3,9 @@
 #
 # **How can a network read a text, and then write another one of another length?**
 #
-# With two networks. The *encoder* reads, step by step. The state that it ends in, $h_S$, is
-# where the *decoder* starts. The decoder writes one character at a time, and each one
-# that it has written is what it reads next, until it writes "stop".
+# With two networks. The *encoder* reads, step by step. The state that it ends in,
+# $h_S$, is where the *decoder* starts. The decoder writes one character at a time, and
+# each one that it has written is what it reads next, until it writes "stop".
 #
 # $$h_s = g(x_s, h_{s-1}) \qquad d_0 = h_S \qquad d_t = g'(y_{t-1}, d_{t-1}) \qquad
 # y_t \sim \mathrm{softmax}(d_t W_{dy} + b_y)$$
@@ -30,7 +30,7 @@ from keras_rnn.pieces import Pieces
 # %% tags=["parameters"]
 units = 128  # size of the hidden states
 count = 25_000  # dates to train on
-epochs = 4  # passes over the dates
+epochs = 5  # passes over the dates
 pairs = ""  # your own pairs: a file with source, tab, target on each line
 merges = 800  # pieces of words beside the characters, in each language
 pair_count = 6_000  # pairs to train on, at most
@@ -49,9 +49,9 @@ lesson.show(figure, "encoder_decoder.png")
 # ## Dates of a dozen languages
 #
 # We begin with a small language. The encoder reads a day as people write it, in one of
-# twelve languages; the decoder has to write it as a computer does. That has much of what
-# makes translation hard: words of several languages, numbers to copy, another order. Days
-# that we test with are never trained on.
+# twelve languages; the decoder has to write it as a computer does. That has much of
+# what makes translation hard: words of several languages, numbers to copy, another
+# order. Days that we test with are never trained on.
 
 # %%
 random = np.random.default_rng(seed)
@@ -65,10 +65,11 @@ lesson.table([{"read": a, "write": b} for a, b in zip(sources[:6], targets)])
 # %% [markdown]
 # ## From characters to numbers
 #
-# Each side has a list of its characters. 0 fills up texts that are shorter than the longest
-# one, 1 is the stop, and the characters follow. In training the decoder does not read what
-# it wrote itself, but the *true* characters, moved on by one step (`previous`). This is
-# called *teacher forcing*: one wrong character does not spoil the rest of the text.
+# Each side has a list of its characters. 0 fills up texts that are shorter than the
+# longest one, 1 is the stop, and the characters follow. In training the decoder does
+# not read what it wrote itself, but the *true* characters, moved on by one step
+# (`previous`). This is called *teacher forcing*: one wrong character does not spoil the
+# rest of the text.
 
 # %%
 PADDING, STOP, FIRST = 0, 1, 2
@@ -112,11 +113,11 @@ network = keras.Model([source, before], logits(d))
 print(f"h_S: {h_S.shape}, d_t: {d.shape}, logits: {network.output.shape}")
 
 # %% [markdown]
-# The loss is $-\log y_t[\text{the true character}]$, averaged over all characters and the
-# stop (in *nats*, since the logarithm is natural). `ignore_class=0` leaves out the padding.
-# `ExactMatch` is the share of dates of which *every* character is right: given the true
-# ones before it, each is the most probable. The learning rate rises at the start, then
-# falls to 0.
+# The loss is $-\log y_t[\text{the true character}]$, averaged over all characters and
+# the stop (in *nats*, since the logarithm is natural). `ignore_class=0` leaves out the
+# padding. `ExactMatch` is the share of dates of which *every* character is right: given
+# the true ones before it, each is the most probable. The learning rate rises at the
+# start, then falls to 0.
 
 
 # %%
@@ -188,22 +189,22 @@ print(f"the same texts: {alike:.1%}")
 # %% [markdown]
 # ## What is hard about it?
 #
-# Look at the table again: after a whole pass over the dates few are right. All that was read
-# has to pass through one vector, $h_S$, and to get there, what was read first has to come
-# through every later step; so has its gradient. For ten characters a vector of `units`
-# numbers is enough in the end. For longer texts it is a *bottleneck*.
+# Look at the table again: after a whole pass over the dates few are right. All that was
+# read has to pass through one vector, $h_S$, and to get there, what was read first has
+# to come through every later step; so has its gradient. For ten characters a vector of
+# `units` numbers is enough in the end. For longer texts it is a *bottleneck*.
 #
 # ## Attention: looking back at every state
 #
-# Now the decoder may look back at all $h_s$. It compares its state with each of them, and
-# the better they fit, the larger is the weight $\alpha_{ts}$:
+# Now the decoder may look back at all $h_s$. It compares its state with each of them,
+# and the better they fit, the larger is the weight $\alpha_{ts}$:
 #
 # $$\alpha_{ts} = \underset{s}{\mathrm{softmax}}\,(d_t W_q \cdot h_s W_k) \qquad
 # \mathrm{context}_t = \sum_s \alpha_{ts} h_s$$
 # $$y_t \sim \mathrm{softmax}(\tanh([d_t, \mathrm{context}_t] W_a + b_a)\, W_{dy} + b_y)$$
 #
-# The weights at a step $t$ sum up to 1: the context is a mean of the states, in which a few
-# count most. $W_q$, $W_k$ and $W_a$ are learned with the rest.
+# The weights at a step $t$ sum up to 1: the context is a mean of the states, in which a
+# few count most. $W_q$, $W_k$ and $W_a$ are learned with the rest.
 
 # %%
 how |= {"attention": "dot"}
@@ -213,8 +214,9 @@ attended = np.array(looking.translate(asked)) == wanted
 print(f"exact match on days never seen: {attended.mean():.3f}")
 
 # %% [markdown]
-# Compare the two tables, pass by pass. And where does it look? Each row of the picture is a character that is written. Nobody told
-# the network which characters belong together.
+# Compare the two tables, pass by pass: with attention the network learns much sooner.
+# And where does it look? Each row of the picture is a character that is written (· is a
+# space). Nobody told the network which characters belong together.
 
 # %%
 examples = []
@@ -225,9 +227,10 @@ figure = drawings_of_translation.draw_alignments(examples)
 lesson.show(figure, "attention_to_dates.png")
 
 # %% [markdown]
-# The weights move to where the digits stand, in whatever order. It need not be the very
-# character that is copied: $h_s$ knows what was read before $s$, so that a later state
-# serves as well. And Italian, which it never saw? Its months resemble Spanish ones.
+# The weights move to where the year, the month and the day stand, in whatever order. It
+# need not be the very character that is copied: $h_s$ knows what was read before $s$,
+# so that one state may serve for several digits. And Italian, which it never saw? Its
+# months resemble Spanish ones.
 
 # %%
 italian = dates.compose(len(test), test_days, ["it"], random, only_in_words=True)
@@ -245,10 +248,10 @@ for a, b, c in zip(days[:5], told, true):
 # Babel has in both languages. (Real sentences are better. If you have pairs in a file,
 # give it as `pairs`; Tatoeba's are at manythings.org/anki.)
 #
-# Character by character, such a text is long. Whole words would make it short, but a word
-# that was never seen could not be written. A middle way is *byte-pair encoding*: start
-# with characters, join the two neighbours that stand side by side most often, and again,
-# `merges` times. Common words become one piece; rare ones are several.
+# Character by character, such a text is long. Whole words would make it short, but a
+# word that was never seen could not be written. A middle way is *byte-pair encoding*:
+# start with characters, join the two neighbours that stand side by side most often, and
+# again, `merges` times. Common words become one piece; rare ones are several.
 
 # %%
 found = phrases.read(pairs) if pairs else phrases.compose(pair_count * 5 // 4, random)
@@ -262,8 +265,8 @@ for texts, pieces in ((english, english_pieces), (french, french_pieces)):
 # %% [markdown]
 # The space before a word belongs to its piece, so that nothing is lost. A piece has a
 # number, as a character had one; nothing else changes. The encoder now reads from both
-# ends (lesson 06). With *dropout* a part of what the cells read is set to 0 in training, at
-# random, so that it is harder to learn the pairs by heart.
+# ends (lesson 06). With *dropout* a part of what the cells read is set to 0 in
+# training, at random, so that it is harder to learn the pairs by heart.
 
 
 # %%
@@ -283,12 +286,13 @@ english_pieces += ["\ufffd"]  # it stands for characters that were never seen
 bottleneck, attending = translator(None), translator("dot")
 
 # %% [markdown]
-# There are many good translations of a sentence. *BLEU* counts the words, and the runs of
-# two, three and four words, that are in one of the true ones, too. It goes from 0 to 100.
-# To leave the English as it is gives a floor: numbers and some names are right.
+# There are many good translations of a sentence. *BLEU* counts the words, and the runs
+# of two, three and four words, that are in one of the true ones, too. It goes from 0 to
+# 100. To leave the English as it is gives a floor: numbers and some names are right.
 #
-# A *beam* of 4 goes on with the four most probable texts at each step in place of one. We
-# also look at the thirds of the phrases, by length: which ones suffer from the bottleneck?
+# A *beam* of 4 goes on with the four most probable texts at each step in place of one.
+# We also look at the thirds of the phrases, by length: which ones suffer from the
+# bottleneck?
 
 # %%
 phrase, truths = phrases.references(testing)
@@ -321,8 +325,8 @@ figure = drawings_of_translation.draw_alignments(
 lesson.show(figure, "attention_to_words.png")
 
 # %% [markdown]
-# "ago" is read last and "il y a" is written before the number: attention goes where
-# it has to, and back. With real sentences the picture is less neat.
+# "ago" is read last, and "il y a" has to be written before the number: where does the
+# network look for it? With real sentences such a picture is less neat.
 #
 # ## Summary
 #
@@ -331,7 +335,8 @@ lesson.show(figure, "attention_to_words.png")
 # 3. In use it reads what it wrote itself, step by step, until it writes the stop.
 # 4. One vector between the two is a bottleneck. Attention looks back at every state.
 # 5. Pieces of words keep texts short, and leave nothing that cannot be written.
-# 6. Test with what was never seen, and say what that means: another day, another language.
+# 6. Test with what was never seen, and say what that means: another day, another
+#    language.
 
 # %%
 shown = {"without attention": plain, "with attention": attended, "Italian": unseen}
@@ -346,16 +351,17 @@ lesson.record(table=rows, alike=alike)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Read each date from its end (`text[::-1]`), without attention. Sutskever, Vinyals and
-#    Le found in 2014 that it helped. Does it here, and for which languages?
+# 1. Read each date from its end (`text[::-1]`), without attention. Sutskever, Vinyals
+#    and Le found in 2014 that it helped. Does it here, and for which languages?
 # 2. Let an Elman cell learn the dates, with attention. How much do gates matter now?
 # 3. How far does the loss reach back? Measure the norm of $dL/dh_s$ with
 #    `keras_rnn.state_gradients`, without attention and with it, before training.
-# 4. Learn the phrases character by character (`merges = 1`) and compare: how many steps, how
-#    many seconds, how probable are true translations (`log_probability`)?
-# 5. After a wrong character, what does the network write? Give the decoder one wrong digit
-#    by hand and let the greedy loop go on.
+# 4. Learn the phrases character by character (`merges = 1`) and compare: how many
+#    steps, how many seconds, how probable are true translations (`log_probability`)?
+# 5. After a wrong character, what does the network write? Give the decoder one wrong
+#    digit by hand and let the greedy loop go on.
 #
-# They are solved in [solutions/11_translation.py](solutions/11_translation.py). A program
-# for your own pairs is [train_translation.py](../examples/train_translation.py). The next
-# lesson: [Forecasting](12_forecasting.py).
+# They are solved in [solutions/11_translation.py](solutions/11_translation.py). A
+# program for your own pairs is
+# [train_translation.py](../examples/train_translation.py). The next lesson:
+# [Forecasting](12_forecasting.py).

@@ -99,8 +99,8 @@ lesson.table(words)
 # %% [markdown]
 # ## 2. Windows of 10 characters
 #
-# Without the state the network never sees more than ten characters. With it the gradient is
-# as short, but the state brings what was read before, and is still of use.
+# Without the state the network never sees more than ten characters. With it the
+# gradient is as short, but the state brings what was read before, and is still of use.
 
 # %%
 short = []
@@ -116,8 +116,8 @@ lesson.table(short)
 # %% [markdown]
 # ## 3. Units that count
 #
-# We search on one half of the texts, and measure on the other: among many units one always
-# fits a little, by luck.
+# We search on one half of the texts, and measure on the other: among many units one
+# always fits a little, by luck.
 
 
 # %%
@@ -200,8 +200,9 @@ lesson.table([{"kind": kind, **two} for kind, two in odds.items()])
 # %% [markdown]
 # ## 5. A quarter of the text
 #
-# As many steps, but the same texts four times as often. The loss on them falls, the loss
-# on others does not follow: the network begins to learn them by heart (*overfitting*).
+# As many steps, but the same texts four times as often. The loss on them falls, the
+# loss on others does not follow: the network begins to learn them by heart
+# (*overfitting*).
 
 # %%
 quarter = corpus.part(train=characters // 4)

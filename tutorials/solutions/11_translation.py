@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Solutions: translation
 #
-# The exercises of [lesson 11](../11_translation.py), one after the other. The networks are
-# smaller than in the lesson, and see fewer dates.
+# The exercises of [lesson 11](../11_translation.py), one after the other. The networks
+# are smaller than in the lesson, and see fewer dates.
 
 # %%
 import sys
@@ -94,8 +94,9 @@ lesson.table(shares)
 # %% [markdown]
 # ## 2. Elman cells, with attention
 #
-# With attention the decoder need not keep what was read, so that gates matter less. But the
-# states that it looks at must still be told apart, and its own must count what is written.
+# With attention the decoder need not keep what was read, so that gates matter less. But
+# the states that it looks at must still be told apart, and its own must count what is
+# written.
 
 # %%
 looking = trained(keras_rnn.ElmanCell(units), train, epochs, attention="dot")
@@ -133,9 +134,9 @@ lesson.table([{"network": n, "12 steps before the end": v} for n, v in falls.ite
 # %% [markdown]
 # ## 4. Characters or pieces
 #
-# Pieces make the texts shorter by far. Each step costs more, since there are more pieces to
-# choose from than characters. Losses per piece and per character cannot be compared, but
-# the log-probability of whole translations can: the larger, the better.
+# Pieces make the texts shorter by far. Each step costs more, since there are more
+# pieces to choose from than characters. Losses per piece and per character cannot be
+# compared, but the log-probability of whole translations can: the larger, the better.
 
 # %%
 training, _, testing = phrases.cut(phrases.compose(pair_count * 5 // 4, random), random)
@@ -159,9 +160,9 @@ lesson.table(units_compared)
 # ## 5. After a wrong character
 #
 # `read` and `step` are the two halves of `translate`. We write "3" in the place of the
-# first digit. The network was trained on true texts only: it has never seen what follows a
-# slip. In dates one digit says little about the next ones, so that the rest may still be
-# right; in a sentence it seldom is.
+# first digit. The network was trained on true texts only: it has never seen what
+# follows a slip. In dates one digit says little about the next ones, so that the rest
+# may still be right; in a sentence it seldom is.
 
 # %%
 text = "7 septembre 2018"
