@@ -167,9 +167,9 @@ race("Elman", keras_rnn.ElmanRNN, 3e-3)
 lesson.table(rows)
 
 # %% [markdown]
-# In the last row the network has learned nothing. The last two columns come from
+# In the last row it has learned next to nothing. The last two columns come from
 # `keras_rnn.state_gradients(model, x, y)`: the norm of $\partial L / \partial h_t$ at each
-# step; here at step 1, divided by the one at the last step. It shrinks with the length.
+# step; here at step 1, divided by the one at the last step. It starts lower with the length.
 # Could another start of $W_{hh}$ help? `keras_rnn.jacobian_spectrum` multiplies the
 # Jacobians of $k$ steps of a real sequence, and gives the singular values of the product.
 
@@ -191,10 +191,10 @@ lesson.show(figure, "gains.png")
 # at least that factor at each step. With a gain of 1 it falls, too, since the slopes of
 # $\tanh$ are below 1. Above 1, the gain and the slopes work against each other.
 #
-# So the orthogonal start is not a bad one. There *was* some gradient at the first step of
-# the longest sequences, and still nothing was learned. A gradient that arrives is needed,
-# but it is not enough: one and the same $W_{hh}$ has to keep a number and to ignore all
-# others.
+# So the orthogonal start is not a bad one. At first there *was* some gradient at step 1 of
+# the longest sequences, and still next to nothing was learned. A gradient that arrives is
+# needed, but it is not enough: one and the same $W_{hh}$ has to keep a number and to
+# ignore all others.
 #
 # ## Gates
 #
