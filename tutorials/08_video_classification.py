@@ -296,7 +296,7 @@ lesson.show(figure, "by_frames.png")
 
 # %% [markdown]
 # The GRU is right for most clips of two frames and for all of eight, which it has never
-# been trained on. (Exercise 4 helps the Elman network.)
+# been trained on. Exercise 4 asks what becomes of an Elman network that is trained on them.
 #
 # ## The state on its way
 #
