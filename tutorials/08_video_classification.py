@@ -284,19 +284,19 @@ gru = trained(fair, TimeDistributed(cnn_with_places()), keras_rnn.GRU(units))
 lengths["GRU, fair clips"] = by_frames(gru)
 meeting.append({"network": "GRU, fair clips", **by_meeting(gru)})
 accuracy["GRU, trained on fair clips"] = meeting[-1]["meet in the middle"]
-figure, axes = plt.subplots(figsize=(10, 5))
+figure, axes = plt.subplots(figsize=(12, 5))
 for (name, found), style in zip(lengths.items(), ("s--", "o-", "^-")):
     axes.plot(range(1, len(found) + 1), found, style, label=name)
 axes.axhline(1 / 4, color="black", linestyle=":", label="chance")
 axes.axvline(frames, color="0.7", zorder=0)
 axes.text(frames + 0.1, 0.4, "as in the training")
 axes.set(xlabel="frames of the clip", ylabel="accuracy", ylim=(0, 1.03))
-axes.legend(loc="lower right")
+axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 lesson.show(figure, "by_frames.png")
 
 # %% [markdown]
 # The GRU is right for most clips of two frames and for all of eight, which it has never
-# been trained on. (Exercise 4 helps the Elman network.)
+# been trained on. Exercise 4 asks what becomes of an Elman network that is trained on them.
 #
 # ## The state on its way
 #

@@ -305,7 +305,7 @@ lesson.show(figure, "confusions.png")
 
 # %%
 lines = []
-wrong = [n for n, (a, b) in enumerate(zip(truth, said[name])) if a != b][:3]
+wrong = [n for n in range(3, len(test)) if truth[n] != said[name][n]][:3]
 for n in [0, 1, 2, *wrong]:
     lines += tagged_text.beside_truth(new_words[n], truth[n], said[name][n])
 free = [
