@@ -75,8 +75,8 @@ square_error = one_to_one.evaluate(x, y, verbose=0)
 print(f"mean squared error {square_error:.5f}; always to say the mean: {y.var():.5f}")
 
 # %% [markdown]
-# We write the dense network with the same weights. The term $h_0 W_{hh}$ does not depend
-# on the input: with one step it is only a part of the bias.
+# We write the dense network with the same weights ($g_h$ is $\tanh$ by default). The
+# term $h_0 W_{hh}$ does not depend on the input: here it is only a part of the bias.
 
 # %%
 kernel, recurrent_kernel, bias, output_kernel, output_bias, initial_state = (
@@ -151,7 +151,8 @@ for digit in range(10):
 #
 # Many inputs, one output at the end. The inputs are bits, and the question is: *are there
 # two ones in a row?* To count the ones is not enough; the order matters. Without
-# `return_sequences=True` the layer returns its last state alone, and a `Dense` reads it.
+# `return_sequences=True` the layer returns the last step alone, and without
+# `output_units` that is its state $h_t$. A `Dense` reads it.
 
 
 # %%
@@ -320,6 +321,7 @@ lesson.table(rows)
 # %% [markdown]
 # So the same network reads sequences that are longer than those it was trained on. The
 # network that adds has seen 8 bits at a time. The one that looks for two ones has seen 10.
+# (In one batch all have the same length: lesson 07 fills up shorter ones.)
 
 # %%
 longer = []
