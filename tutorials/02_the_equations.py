@@ -8,7 +8,7 @@
 #
 # The picture shows everything that these two lines do in one step. The network is small:
 # two numbers come in, the hidden state has two numbers, one number goes out. It is drawn
-# from the first step of the sequence `xs` in the cell below.
+# from the first step of the sequence `xs` in the code below.
 
 # %%
 import time
@@ -73,8 +73,8 @@ print("unit 1:", x[0] * W_xh[0, 0] + x[1] * W_xh[1, 0], " both units:", x @ W_xh
 # $$a_{t,j} = \sum_i x_{t,i}\, W_{xh,ij} + \sum_i h_{t-1,i}\, W_{hh,ij} + b_{h,j}
 # \qquad h_{t,j} = \tanh(a_{t,j})$$
 #
-# $\tanh(a) = (e^a - e^{-a}) / (e^a + e^{-a})$ is a soft step from $-1$ to $1$. Near 0 it
-# is nearly $a$ itself. Far out it hardly changes any more.
+# $\tanh(a) = (e^a - e^{-a}) / (e^a + e^{-a})$ rises smoothly from $-1$ to $1$. Near 0
+# it is nearly $a$ itself. Far out it hardly changes any more.
 
 # %%
 figure, axes = plt.subplots(figsize=(9, 3.6))
@@ -165,7 +165,8 @@ print("outputs:", ys[:, 0].round(4))
 #
 # A layer reads a *batch*, several sequences side by side: (batch, steps, features). They
 # share the weights and $h_0$, and nothing else. Our batch has two sequences: `xs`, and
-# `xs` with all signs changed.
+# `xs` with all signs changed. (Keras's own `SimpleRNN` has the first three rows alone,
+# and always starts from zeros.)
 
 # %%
 layer = keras_rnn.ElmanRNN(2, output_units=1, return_sequences=True, dtype="float64")
@@ -223,13 +224,13 @@ print(f"the bias: {h_0 @ W_hh + b_h}; y_1: dense {y_dense:.4f}, recurrent {y_1:.
 # ## Softmax: an output of probabilities
 #
 # To choose among classes (three letters, say) the network needs an output for each of
-# them. $W_{hy}$ then has three columns. The sums $s = h_t W_{hy} + b_y$ may be any
-# numbers; they are called *logits*. The *softmax* is the $g_y$ that makes probabilities of
-# them: positive numbers whose sum is 1.
+# them. $W_{hy}$ then has three columns (`W_hs` below). The sums $s = h_t W_{hy} + b_y$
+# may be any numbers; they are called *logits*. The *softmax* is the $g_y$ that makes
+# probabilities of them: positive numbers whose sum is 1.
 #
 # $$p_k = \frac{e^{s_k}}{e^{s_1} + e^{s_2} + e^{s_3}}$$
 #
-# By hand: the logit, $e$ to its power, and that divided by the sum. We do it for $h_1$.
+# By hand, for $h_1$: the logits, $e$ to the power of each, and that divided by the sum.
 
 # %%
 W_hs = np.array([[1.0, -0.5, 0.2], [0.4, 0.8, -1.0]])
@@ -315,7 +316,7 @@ lesson.table(growth)
 # 1. $W_{ij}$ leads from number $i$ to unit $j$; vectors are rows and stand to the left.
 # 2. A unit multiplies, adds, adds its bias, and applies its activation.
 # 3. $h_t$ goes two ways: to the output $y_t$, and to the next step.
-# 4. All steps use the same weights; unfolded, it is a dense network with a layer a step.
+# 4. All steps use the same weights; unfolded, each is a layer of a dense network.
 # 5. Softmax: $e$ to the power of each logit, divided by the sum of all.
 # 6. Longer sequences take more time and memory, but no more weights.
 
