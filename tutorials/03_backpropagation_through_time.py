@@ -75,7 +75,8 @@ lesson.show(figure, "passes.png")
 #
 # ## From the loss to $y_t$, $h_t$, $a_t$
 #
-# **The output.** The slope of $\frac12 e^2$ is $e$, so $dL/dy_t = y_t - \text{target}_t$.
+# **The output.** The slope of $\frac12 q^2$ is $q$, so
+# $dL/dy_t = y_t - \text{target}_t$.
 #
 # **The state.** The loss sees $h_{t,i}$ through the outputs of its own step,
 # $y_{t,k} = \sum_i h_{t,i} W_{hy,ik} + b_{y,k}$. The slope, with all else held fixed, is
@@ -132,8 +133,8 @@ print(f"dL/dh_2,1:            {own:.4f} + {a @ W_hh[0]:.4f} = {steps[2]['h'][0]:
 # $w^{(1)} w^{(2)}$, each copy has the slope $w$, and the sum is $2w$.)
 #
 # We can test that without any chain rule. We move one number $w$ of one copy by a tiny
-# $\pm e$, and see how much the loss changes: $(L(w + e) - L(w - e)) / 2e$, a *finite
-# difference*.
+# $\pm e$ (now $e = 10^{-6}$), and see how much the loss changes:
+# $(L(w + e) - L(w - e)) / 2e$, a *finite difference*.
 
 
 # %%
