@@ -12,10 +12,11 @@
 # \frac{\partial L}{\partial h_1} = \frac{\partial L}{\partial h_T}\,
 # \frac{\partial h_T}{\partial h_{T-1}} \cdots \frac{\partial h_2}{\partial h_1}$$
 #
-# Think of numbers first. If all factors are 0.9, a product of 100 of them is 0.00003: the
-# gradient *vanishes*. If they are 1.1 it is 14,000: the gradient *explodes*. The picture
-# shows three networks of twelve steps. Under each state is the *norm* (the length) of
-# $\partial L / \partial h_t$. Black arrows go forward, orange ones back.
+# Think of numbers first. A product of 100 factors 0.9 is 0.00003: the gradient
+# *vanishes*. With 1.1 it is 14,000: it *explodes*. The picture shows three networks of
+# twelve steps. Under each state is the *norm* (the length) of
+# $\partial L / \partial h_t$, the $dL/dh_t$ of lesson 03. Black arrows go forward,
+# orange ones back.
 
 # %%
 from workshop import drawings_of_gates, drawings_of_gradients, lesson, memory_tasks
@@ -102,9 +103,9 @@ lesson.table(axis)
 # ## A task that gets harder with its length
 #
 # In the *adding problem* there is a number from 0 to 1 at each step, and a mark. The mark
-# is 1 at two steps, one in each half. At the end the network has to say the sum of the
-# two marked numbers. Who always says 1 has as mean squared error the variance of the sum
-# of two uniform numbers, $2 \cdot \frac{1}{12} = 0.167$. That is what doing nothing costs.
+# is 1 at two steps, one in each half, and else 0. At the end the network has to say the
+# sum of the two marked numbers. To do nothing is to say 1 each time. Its mean squared
+# error is the variance of a sum of two uniform numbers, $2 \cdot \frac{1}{12} = 0.167$.
 
 # %%
 x, y = memory_tasks.adding(1000, 8, np.random.default_rng(seed))
@@ -118,7 +119,7 @@ print(f"always 1: {np.mean((y - 1) ** 2):.3f} here, {nothing:.3f} in the long ru
 # An Elman layer, whose $W_{hh}$ starts orthogonal, and a dense layer on its last state. It
 # sees new sequences in each batch, so its training loss is its error on new sequences. It
 # may stop when that is below 0.01 over 40 batches. If in the end it is not below half of
-# doing nothing, we try no longer sequences.
+# 0.167, we do not go on to longer sequences.
 
 
 # %%
@@ -200,7 +201,7 @@ lesson.show(figure, "gains.png")
 #
 # Lesson 05 builds the LSTM and the GRU. Here it is enough to know that they multiply what
 # they keep by a *gate*, a number from 0 to 1 that they compute themselves at each step.
-# They see the same batches. They bear a larger learning rate.
+# They see the same batches. They can take a larger learning rate.
 
 # %%
 race("LSTM", keras_rnn.LSTM, 1e-2)
@@ -210,7 +211,7 @@ lesson.table(rows)
 # %% [markdown]
 # They learn where the Elman network has stopped. But look at the column "at the start". At
 # the same length, the gated networks begin with much *less* gradient at the first step.
-# Who looks only at the start chooses the wrong network! Here are whole profiles, before
+# The start alone misleads! Here are whole *profiles* (the norm at each step), before
 # and after training, at the longest length that both have learned.
 
 # %%
@@ -255,9 +256,10 @@ figure.set_size_inches(10, 7)
 lesson.show(figure, "flow.png")
 
 # %% [markdown]
-# Above, each line is a profile, the darkest the first. In your own model: if it falls
-# towards step 1, but rises from record to record, wait, the network learns. If it stays
-# low, take gates, or cut the sequences. If it grows towards step 1, clip the gradient.
+# In the figure each profile is a line, the darkest the first. In your own model: if it
+# falls towards step 1, but rises from one line to the next, wait: the network learns.
+# If it stays low, take gates, or shorter sequences. If it grows towards step 1, clip
+# the gradient.
 #
 # ## When it explodes
 #
@@ -276,8 +278,8 @@ history = model.fit(x, y, epochs=6, batch_size=32, callbacks=[flow], verbose=0)
 print("\nloss:", "  ".join(f"{loss:.3g}" for loss in history.history["loss"]))
 
 # %% [markdown]
-# One step was too long, and the network is lost. *Clipping* bounds the gradient before the
-# optimizer uses it. Keras has three ways, all arguments of the optimizer:
+# One training step was too long: the network is lost. *Clipping* bounds the gradient
+# before the optimizer uses it. Keras has three ways, arguments of the optimizer:
 #
 # - `clipnorm=1.0`: the gradient of *each* weight is shortened to length 1, if it is longer;
 # - `global_clipnorm=1.0`: all of them *together* are shortened to length 1;
@@ -325,7 +327,7 @@ lesson.table([{"clipping": name, "error": line[-1]} for name, line in curves.ite
 #
 # ## Summary
 #
-# 1. Back through time is a product of Jacobians. Its largest singular value is the most
+# 1. The backward pass is a product of Jacobians. Its largest singular value is the most
 #    that is left of a change. Most such products vanish or explode.
 # 2. LSTM and GRU start with *less* gradient at the first step than Elman. But they learn
 #    gates near 1, and with them longer sequences.
@@ -343,7 +345,7 @@ lesson.record(nothing=nothing, runs=rows, gains=left, clipped=clipped, clipping=
 #    now learn 50 steps? What was hard, the length or the distance?
 # 2. After how many steps is at most one millionth left with a gain of 0.5, of 0.9? Compute
 #    it, compare with `gains.png`, and measure it.
-# 3. Let the GRU start with update gates that are nearly open, as in exercise 2 of
+# 3. Let the GRU start with update gates that are near 1, as in exercise 2 of
 #    [lesson 05](05_gates.py). What does its first profile look like?
 # 4. Train an LSTM under `GradientFlow`. Does the profile rise before the error falls?
 # 5. Train the ReLU network at 10 steps with a `global_clipnorm` of 0.1, 1 and 10.
