@@ -70,11 +70,11 @@ lesson.show(drawings_of_gates.draw_lstm(values), "lstm.png")
 # $$o_t = \sigma(x_t W_o + h_{t-1} R_o + b_o) \quad \text{output gate}$$
 # $$c_t = f_t \odot c_{t-1} + i_t \odot g_t \qquad h_t = o_t \odot \tanh(c_t)$$
 #
-# $\sigma(a) = 1 / (1 + e^{-a})$ is the *sigmoid*. The four maps stand side by side in one
-# `kernel`, one `recurrent_kernel` and one `bias`, in the order $i, f, g, o$. These are the
-# lines of `lstm_step` above. In the picture, by hand:
-# $f_t = \sigma(1 \cdot 0.4 + 0.5 \cdot 0.8 + 1) = \sigma(1.8)$, and so on. The cell of the
-# library, with several units, must give the same.
+# $\sigma(a) = 1 / (1 + e^{-a})$ is the *sigmoid*. Each $W$ is like $W_{xh}$, each $R$
+# like $W_{hh}$. ($g_t$ is a vector, no function.) All $W$ are in `kernel`, all $R$ in
+# `recurrent_kernel`, all $b$ in `bias`, in the order $i, f, g, o$. In the picture, by
+# hand: $f_t = \sigma(1 \cdot 0.4 + 0.5 \cdot 0.8 + 1) = \sigma(1.8)$, and so on. The
+# cell of the library, with several units, must give the same as `lstm_step`.
 
 # %%
 random = np.random.default_rng(seed)
@@ -107,8 +107,8 @@ print(f"largest difference to keras_rnn.LSTMCell: {lstm_apart:.1e}")
 #
 # The *gated recurrent unit* has no second state: $h_t$ itself is the road. The update gate
 # $z_t$ does the work of $f_t$ and of $i_t$: what is not kept is replaced. The reset gate
-# $r_t$ says how much of the state the candidate sees. In the code, $b$ and $b'$ are the
-# two rows of `bias`.
+# $r_t$ says how much of the state the candidate sees. In the code the order is
+# $z, r, n$, and $b$ and $b'$ are the two rows of `bias`.
 
 
 # %%
@@ -144,7 +144,7 @@ print(f"largest difference to keras_rnn.GRUCell: {gru_apart:.1e}")
 #
 # ("Direct" leaves out that the gates depend on $h_{t-1}$, too.) For the GRU the direct
 # path is $\mathrm{diag}(z_t)$. There is no matrix, no $\tanh$, and each unit has a road of
-# its own. But it is as good as its gate: a product of numbers below 1 is small again. We
+# its own. But it is only as good as its gate: numbers below 1 have a small product. We
 # measure it in networks *before training*, whose $b_f$ is 0, 1 or 3.
 
 
@@ -215,8 +215,8 @@ lesson.show(figure, "roads.png")
 #
 # At each step there is a number from -1 to 1 and a mark. The mark is 1 at one step and
 # else 0. At the end the network has to say the number that stood at the mark. All three
-# networks see the same batches, and the gradient is clipped (lesson 04). The gates bear a
-# ten times larger learning rate.
+# networks see the same batches, and the gradient is clipped (lesson 04). The gated ones
+# can take a ten times larger learning rate.
 
 
 # %%
@@ -367,8 +367,8 @@ lesson.table([{"b_f": name, "batches to 0.05": str(n)} for name, n in solved.ite
 # ## What gates cost
 #
 # For $n$ units and $m$ features an Elman cell has $n(m + n + 1)$ weights and its $h_0$.
-# The LSTM has four such maps, the GRU three. We count, and we measure how long a training
-# step takes, as a multiple of Elman's, in turns on this machine.
+# The LSTM has four such sets, the GRU three, with two biases each. We count, and we
+# measure how long a training step takes on this machine, as a multiple of Elman's.
 
 # %%
 x, y = marked_number(5 * batches, timesteps, random)
@@ -398,12 +398,14 @@ lesson.table(costs)
 #
 # | symptom | what to measure | cure |
 # |---|---|---|
-# | the loss stays where it was, the sequences are long | `state_gradients`: does the profile fall on the way to step 1? | gates (here and 04), an orthogonal $W_{hh}$ (04, and the black line above) |
+# | the loss stays where it was, the sequences are long | `state_gradients`: does the profile fall on the way to step 1? | gates (here and 04), an orthogonal $W_{hh}$ (04, and Elman's line above) |
 # | gated, and nothing happens at first | `GradientFlow` or two calls of `state_gradients`: does the profile rise during training? | a larger forget bias (here), more batches (04) |
 # | the loss jumps or becomes NaN | `GradientFlow`: which layer, which step? the norm of the whole gradient | `global_clipnorm=1.0` (04), a smaller start of $W_{hh}$ (04) |
 # | a change dies or explodes already in the forward pass | `jacobian_spectrum`: the largest singular value of $k$ steps | orthogonal, or another gain (04) |
-# | learns short sequences, not long ones | the error by the number of steps (01, 04) | windows with truncated gradients (exercise 5 of 03 measures what they lose) |
-# | the answer needs what comes later | the error by the place in the sequence (06) | `Bidirectional` (06) |
+# | learns short sequences, not long ones | the error by the number of steps (01, 04) | gates, more batches (04); in a long text, windows with the state carried (10; exercise 5 of 03: what they lose) |
+# | the answer needs what comes later | the error by the place in the sequence (09) | `Bidirectional` (06, 09) |
+# | sequences of different lengths, hardly anything is learned | `state_gradients`: is the gradient at the padding only? (07) | `mask_zero=True` (07) |
+# | good in training, poor on new data | both errors, side by side (07, 09) | leave out words or numbers: dropout (07, 09) |
 #
 # ## Summary
 #
