@@ -5,7 +5,7 @@
 # with very long sequences?**
 #
 # A *deep* recurrent network has several levels. The second level reads the states of the
-# first as its inputs, and has weights of its own:
+# first as its inputs, and has weights of its own (the level stands in brackets):
 #
 # $$h^{(1)}_t = g_h(x_t W^{(1)}_{xh} + h^{(1)}_{t-1} W^{(1)}_{hh} + b^{(1)}_h) \qquad
 # h^{(2)}_t = g_h(h^{(1)}_t W^{(2)}_{xh} + h^{(2)}_{t-1} W^{(2)}_{hh} + b^{(2)}_h)$$
@@ -56,10 +56,10 @@ lesson.show(drawings_of_levels.draw_both(), "both.png")
 # %% [markdown]
 # ## In Keras
 #
-# Levels are layers, one after the other. All but the last one of a many-to-one network
-# return their state of each step, `return_sequences=True`. `Bidirectional(layer)` copies
-# a layer, lets the copy read from the end, and puts each of its states back beside the
-# state of the same step.
+# Levels are layers, one after the other. In a many-to-one network all but the last one
+# return the states of all steps (`return_sequences=True`). `Bidirectional(layer)`
+# copies a layer, lets the copy read from the end, and puts each of its states back
+# beside the state of the same step.
 
 
 # %%
@@ -149,11 +149,11 @@ print(f"largest difference between layers and cells: {apart:.1e}")
 # of the two numbers, and is right three times in four. So 0.75 is a ceiling for it,
 # however large it is.
 #
-# **Slow and fast.** One input is $\pm 1$ at each step. The other sets a switch to $\pm 1$,
-# once in about twelve steps, and is else 0. The label says if the product of the quick
-# input, of the quick input two steps ago, and of the switch is positive. It is a product
-# of three things: two of them have to be joined before the third can be. All batches are
-# new, so the accuracy in training is the accuracy on new sequences.
+# **Slow and fast.** The quick input is $\pm 1$ at each step. Another sets a switch to
+# $\pm 1$, once in about twelve steps, and is else 0. The label says if the product of
+# the quick input, of the quick input two steps ago, and of the switch is positive. It
+# is a product of three things: two of them have to be joined before the third can be.
+# All batches are new, so the accuracy in training is the accuracy on new sequences.
 
 
 # %%
@@ -209,7 +209,7 @@ lesson.show(figure, "learning.png")
 #
 # ## What they cost
 #
-# We measure a training step of each network in turns, as a multiple of the first one's.
+# We time a training step of each network, as a multiple of the first one's.
 
 # %%
 x, y = tasks_of_levels.slow_and_fast(
@@ -299,4 +299,4 @@ lesson.record(reach=reach, apart=apart, accuracy=rows, costs=costs, long=long)
 #
 # They are solved in
 # [solutions/06_deep_and_bidirectional.py](solutions/06_deep_and_bidirectional.py). The
-# next lesson takes both to real text: [Sentiment](07_sentiment_classification.py).
+# next lesson reads real text: [Sentiment](07_sentiment_classification.py).
