@@ -196,7 +196,7 @@ lesson.table([{"it goes": a, **dict(zip(names, row))} for a, row in zip(names, c
 
 # %% [markdown]
 # The table counts the test clips: a row for where the digit goes, a column for what the
-# network says. It tells along which line the digit moves, and guesses which way.
+# network says. The network knows the line of the motion, and guesses which way.
 #
 # ## Right for the wrong reason?
 #
@@ -325,7 +325,7 @@ lesson.show(figure, "paths.png")
 # 3. A recurrent layer finds nothing in a sequence that the CNN has thrown away. Look at
 #    what it reads before you make it larger.
 # 4. A perfect result may have a poor reason. Change what should not matter, and see.
-# 5. What a network may take for the answer, it takes. Fair data make it learn the motion.
+# 5. A network takes a shortcut if there is one. Fair data make it learn the motion.
 
 # %%
 lesson.table([{"network": n, "accuracy": value} for n, value in accuracy.items()])
