@@ -78,11 +78,11 @@ right = names_in(tags) & names_in(found)
 print(f"{len(names_in(tags))} names, {len(names_in(found))} found, right: {right}")
 
 # %% [markdown]
-# *Precision* is the share of right names among those found: 1/2, since "Ada" alone is not
-# the whole name. *Recall* is the share of found names among the true ones: 1/3. F1 is
-# their *harmonic mean*, $2 P R / (P + R)$, which is low if one of the two is:
-# $2 \cdot \frac12 \cdot \frac13 / (\frac12 + \frac13) = 0.4$. The package `seqeval` counts
-# in the same way.
+# *Precision*, $P$, is the share of right names among those found: 1/2, since "Ada"
+# alone is not the whole name. *Recall*, $R$, is the share of found names among the
+# true: 1/3. F1 is their *harmonic mean*, $2 P R / (P + R)$, which is low if one of the
+# two is: $2 \cdot \frac12 \cdot \frac13 / (\frac12 + \frac13) = 0.4$. The package
+# `seqeval` counts in the same way.
 
 # %%
 print(f"F1 by seqeval: {f1([tags], [found]):.3f}")
@@ -109,9 +109,10 @@ for row in (*train[:2], *test[:2]):
 # %% [markdown]
 # ## Numbers, padding and the mask
 #
-# A network reads numbers. Each word that occurs three times in the training has one of its
-# own, in lower case. All rare words share the number 1: *unknown*. A batch is a rectangle
-# and sentences are not, so the rest is filled up with 0: *padding*.
+# A network reads numbers. Each word that occurs at least three times in the training
+# has a number of its own, in lower case. All rare words share the number 1: *unknown*.
+# A batch is a rectangle and sentences are not, so the rest is filled up with 0:
+# *padding*.
 
 # %%
 lists = Lists.of(train, fewest=3)
