@@ -4,8 +4,8 @@
 # **Can a network that only ever guesses the next character learn to write?**
 #
 # It reads one character at a time, and says how likely each one is to be the next. To
-# write, one is *sampled*: chosen at random with these probabilities. It comes back as
-# the next input, and so on. One thing goes in, the kind of text; many come out.
+# write, one is *sampled* ($\sim$): chosen at random with these probabilities. It comes
+# back as the next input, and so on. One thing goes in, the kind of text; many come out.
 #
 # $$h_t = \tanh(x_t W_{xh} + h_{t-1} W_{hh} + b_h) \qquad
 # y_t = \mathrm{softmax}(h_t W_{hy} + b_y) \qquad x_{t+1} \sim y_t$$
@@ -58,8 +58,8 @@ for review, label in list(zip(corpus.texts["train"], corpus.labels["train"]))[:4
 #
 # A network that gives the next character the probability $p$ has the loss $-\ln p$: it
 # is small if the character was expected, large if it was a surprise. The mean over a
-# text is in *nats per character* (nats, since the logarithm is natural). Who gives each
-# of $V$ characters the same probability has $\ln V$.
+# text is in *nats per character* (nats, since the logarithm is natural). A network that
+# gives each of $V$ characters the same probability has the loss $\ln V$.
 #
 # Two more yardsticks count. A *1-gram* knows how common each character is. A *5-gram*
 # looks up the last four characters in the training text: what came next there, how
@@ -200,7 +200,7 @@ lesson.table([{"model": name, "nats per character": n} for name, n in nats.items
 # but a memory that does not end after four characters. A larger one that reads all
 # reviews gets ahead of it: [train_characters.py](../examples/train_characters.py).
 #
-# ## One to many: the kind sets the first state
+# ## One to many: the kind sets the initial state
 #
 # So far the network wrote whatever came. Now one thing goes in: "positive" or
 # "negative". It sets $h_0$. In place of one learned vector there is one for each kind,
@@ -228,7 +228,7 @@ print(f"nats per character: {nats['GRU, kind given']:.3f}")
 # %%
 def log_likelihood(text, kind):
     """The sum of ln p over the characters of a text, if it is of this kind."""
-    # After the start; all texts are as long, so that one graph does.
+    # After the start. All texts get the same length, so that one graph is enough.
     chances, _ = writer.read(text[1:].ljust(200), kind)  # (200, alphabet)
     return np.log([chances[i, places[c]] for i, c in enumerate(text[1:])]).sum()
 
@@ -243,7 +243,7 @@ print(f"kinds that it finds out: {recognised:.0%} of {len(right)}")
 # %% [markdown]
 # ## Summary
 #
-# 1. One to many: one input sets the first state, the output is fed back in.
+# 1. One to many: one input sets the initial state, the output is fed back in.
 # 2. In training the network reads known texts; to write, it samples from $y_t$.
 # 3. The loss is in nats per character; n-grams say whether it is good.
 # 4. Temperature trades variety for fewer slips.
