@@ -10,7 +10,8 @@
 # $$h_s = g(x_s, h_{s-1}) \qquad d_0 = h_S \qquad d_t = g'(y_{t-1}, d_{t-1}) \qquad
 # y_t \sim \mathrm{softmax}(d_t W_{dy} + b_y)$$
 #
-# $x_s$ is the $s$-th character read, for $s = 1 \ldots S$. $g$ and $g'$ are cells, here
+# $x_s$ is the $s$-th character read, for $s = 1 \ldots S$. $y_t$ is here the $t$-th one
+# written: the softmax says how probable each is ($\sim$). $g$ and $g'$ are cells, here
 # GRUs (lesson 05), each with weights of its own. ($g'$ is not a derivative.)
 
 # %%
@@ -95,7 +96,7 @@ print("and has to write: ", y[0])
 #
 # `return_state=True` returns the last state, $h_S$. The decoder gets it as
 # `initial_state`, so that it needs no learned $h_0$. `mask_zero=True` lets the encoder
-# skip the padding (lesson 01). That is all of the wiring.
+# skip the padding (lesson 07). That is all of the wiring.
 
 # %%
 source, before = (keras.Input((None,), dtype="int32") for _ in range(2))
@@ -113,11 +114,10 @@ network = keras.Model([source, before], logits(d))
 print(f"h_S: {h_S.shape}, d_t: {d.shape}, logits: {network.output.shape}")
 
 # %% [markdown]
-# The loss is $-\log y_t[\text{the true character}]$, averaged over all characters and
-# the stop (in *nats*, since the logarithm is natural). `ignore_class=0` leaves out the
-# padding. `ExactMatch` is the share of dates of which *every* character is right: given
-# the true ones before it, each is the most probable. The learning rate rises at the
-# start, then falls to 0.
+# The loss is $-\ln p$ of the true character, averaged over all characters and the stop
+# (in *nats*, lesson 10). `ignore_class=0` leaves out the padding. `ExactMatch` is the
+# share of dates of which *every* character is right: given the true ones before it,
+# each is the most probable. The learning rate rises at the start, then falls to 0.
 
 
 # %%
@@ -143,7 +143,7 @@ learn(network, [x, previous], y, epochs)
 #
 # Now nobody knows the true characters. So we go step by step: what is most probable is
 # written, and read at the next step. This is called *greedy* decoding. In training the
-# *inputs* of all steps are known at once; the states never are, here as there.
+# *inputs* of all steps are known at once; the states come one by one, there as here.
 
 # %%
 token, state = keras.Input((1,), dtype="int32"), keras.Input((units,))
@@ -197,14 +197,14 @@ print(f"the same texts: {alike:.1%}")
 # ## Attention: looking back at every state
 #
 # Now the decoder may look back at all $h_s$. It compares its state with each of them,
-# and the better they fit, the larger is the weight $\alpha_{ts}$:
+# and the better they fit, the larger is the *attention weight* $\alpha_{ts}$:
 #
 # $$\alpha_{ts} = \underset{s}{\mathrm{softmax}}\,(d_t W_q \cdot h_s W_k) \qquad
 # \mathrm{context}_t = \sum_s \alpha_{ts} h_s$$
 # $$y_t \sim \mathrm{softmax}(\tanh([d_t, \mathrm{context}_t] W_a + b_a)\, W_{dy} + b_y)$$
 #
-# The weights at a step $t$ sum up to 1: the context is a mean of the states, in which a
-# few count most. $W_q$, $W_k$ and $W_a$ are learned with the rest.
+# The attention weights of one step $t$ sum up to 1: the context is a mean of the
+# states, in which a few count most. $W_q$, $W_k$ and $W_a$ are learned with the rest.
 
 # %%
 how |= {"attention": "dot"}
@@ -227,10 +227,10 @@ figure = drawings_of_translation.draw_alignments(examples)
 lesson.show(figure, "attention_to_dates.png")
 
 # %% [markdown]
-# The weights move to where the year, the month and the day stand, in whatever order. It
-# need not be the very character that is copied: $h_s$ knows what was read before $s$,
-# so that one state may serve for several digits. And Italian, which it never saw? Its
-# months resemble Spanish ones.
+# The attention moves to where the year, the month and the day stand, in whatever order.
+# It need not be the very character that is copied: $h_s$ knows what was read before
+# $s$, so that one state may serve for several digits. And Italian, which it never saw?
+# Its months resemble Spanish ones.
 
 # %%
 italian = dates.compose(len(test), test_days, ["it"], random, only_in_words=True)
