@@ -67,7 +67,7 @@ lesson.show(figure, "series.png")
 # read the solution off its neighbours.
 #
 # A network learns best from numbers around 0 of size 1. We subtract a mean and divide by
-# a standard deviation, those **of the training part alone**. The mean of all two years
+# a standard deviation, those **of the training part alone**. The mean of both years
 # would tell the network something about the test half.
 
 # %%
@@ -93,7 +93,7 @@ scaled = ((people - mean) / sd).to_numpy("float32")
 #
 # Row $t$ of `future` is what is to be forecast at hour $t$: $s_{t+1}, \dots, s_{t+24}$.
 # We make forecasts at every hour of the test half, and measure the *mean absolute error*
-# (MAE) for each number of hours ahead. We turn the scaling round, so it is in people.
+# (MAE) for each number of hours ahead. We undo the scaling, so the error is in people.
 
 # %%
 horizon = 24
@@ -126,16 +126,16 @@ footfall.compare(errors)
 
 # %% [markdown]
 # Persistence is bad, except for 24 hours ahead, where it *is* the day before. The week
-# before knows the hour and the weekday. Who does not beat it has learnt nothing.
+# before knows the hour and the weekday. A model that is no better has learned nothing.
 
 # %% [markdown]
 # ## Windows, and a linear model
 #
-# A model reads a *window*: the last hours up to now. Keras cuts a series into windows. The
-# target that goes with a window is given at the place where the window **begins**. So that
-# the window which ends at hour $t$ gets `future[t]`, inputs and targets are cut differently.
-# An error by one here gives a model that is wonderful, and reads its own solution: we look
-# at the numbers.
+# A model reads a *window*: the last hours up to now. Keras cuts a series into windows.
+# The target that goes with a window is given at the place where the window **begins**.
+# So that the window which ends at hour $t$ gets `future[t]`, inputs and targets are cut
+# differently. An error by one here gives a model that looks wonderful, but reads its
+# own solution: we look at the numbers.
 
 
 # %%
@@ -182,7 +182,8 @@ print("one hour ahead it looks most at", *(f"t-{week - 1 - i}" for i in heaviest
 #
 # The simplest network first: it reads the counts of the last 48 hours and nothing else.
 # `output_units=1` is the second equation, $y_t = h_t W_{hy} + b_y$, a forecast of one
-# hour. We keep the weights of the epoch with the smallest error on the validation part.
+# hour. Only the output after the last hour is used: *many to one* (lesson 01).
+# We keep the weights of the epoch with the smallest error on the validation part.
 
 
 # %%
