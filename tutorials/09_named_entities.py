@@ -194,9 +194,9 @@ lesson.table(places)
 # %% [markdown]
 # ## Both directions
 #
-# Nobody asks for the first tag before the sentence has ended, so we may read it from its
-# end, too. `Bidirectional` makes the second chain, and puts both states side by side:
-# the picture at the top.
+# Nobody asks for the first tag before the sentence has ended, so we may read it from
+# its end, too. `Bidirectional` (lesson 06) makes the second chain, and puts both states
+# side by side: the picture at the top.
 
 # %%
 both = keras.Sequential(
