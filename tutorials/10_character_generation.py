@@ -80,7 +80,7 @@ lesson.table([{"model": name, "nats per character": n} for name, n in nats.items
 # The text is cut into windows. Each one is an example: the input is the window, the
 # target is the same moved on by one character. Nothing is sampled in training: the
 # network reads what people wrote, not what it would have written. This is called
-# *teacher forcing*.
+# *teacher forcing*. (`clipnorm` clips the gradient of each weight: lesson 04.)
 
 # %%
 x, y = keras_rnn.windows(tokens, window)
