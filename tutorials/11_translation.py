@@ -118,6 +118,7 @@ print(f"h_S: {h_S.shape}, d_t: {d.shape}, logits: {network.output.shape}")
 # (in *nats*, lesson 10). `ignore_class=0` leaves out the padding. `ExactMatch` is the
 # share of dates of which *every* character is right: given the true ones before it,
 # each is the most probable. The learning rate rises at the start, then falls to 0.
+# The gradient of each weight is clipped (lesson 04).
 
 
 # %%
