@@ -114,9 +114,9 @@ lesson.table([{"negative": bad, "positive": good} for bad, good in reviews.PAIRS
 models, pairs = {}, numbers_of(np.ravel(reviews.PAIRS))
 
 
-def trained(rung, model, epochs=epochs):
+def trained(rung, model, epochs=epochs, rate=3e-3, epsilon=1e-7):
     """Trains a network, and enters it in the ladder. (When quick, no graph pays.)"""
-    adam = keras.optimizers.Adam(3e-3)
+    adam = keras.optimizers.Adam(rate, epsilon=epsilon)
     model.compile(adam, "binary_crossentropy", metrics=["accuracy"], run_eagerly=quick)
     best = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True)
     new = new_x, validation.labels
@@ -183,14 +183,14 @@ lesson.show(drawings_of_reviews.draw_gradient(*norms.values(), title), "last_wor
 
 
 # %%
-def network_of(layer, left_out=0.0, both=False):
+def network_of(layer, left_out=0.0, weigh=False):
     """From the numbers of words to p, by the mean of what a layer returns for each."""
     numbers = keras.Input((length,), dtype="int32")
     vectors = layers.Embedding(words, 64, mask_zero=True)(numbers)
     vectors = layers.Dropout(left_out, noise_shape=(None, None, 1))(vectors)
     outputs = layer(vectors)
-    if both:
-        outputs = layers.Concatenate()([vectors, outputs])
+    if weigh:
+        outputs = layers.Multiply()([outputs, vectors])
     mean = layers.GlobalAveragePooling1D()(outputs)
     return keras.Model(numbers, layers.Dense(1, "sigmoid")(mean))
 
@@ -214,33 +214,51 @@ elman = keras_rnn.ElmanRNN(units, return_sequences=True)
 trained("words left out", network_of(elman, left_out=0.5))
 
 # %% [markdown]
-# ## The fifth rung: the words themselves
+# ## A second yardstick: the words themselves
 #
 # Still behind the bag. What if there is no recurrent layer at all? `Identity` does
 # nothing: this network takes the mean of the vectors of the words, and knows no order.
+# (Adam moves a rare word, a name above all, as fast as a common one. With a larger
+# `epsilon` rare words learn less, and are less learned by heart.)
 
 # %%
 mean = network_of(layers.Identity(), left_out=0.5)
-trained("(mean of vectors)", mean, epochs=3 * epochs)
+trained("(mean of vectors)", mean, 3 * epochs, rate=1e-2, epsilon=1e-4)
 lesson.table(ladder)
 
 # %% [markdown]
 # It is better, and faster! The recurrent layer was in the way: what a word says by itself
-# had to come through a $\tanh$ and all the words before it. Now we put $x_t$ *beside*
-# $h_t$, and take the mean of both. The vectors start as those that were just trained:
-# the layer only has to add what the order says.
+# had to come through a $\tanh$ and all the words before it.
+#
+# ## The fifth rung: how much does each word count?
+#
+# So the vectors stay, and the recurrent layer says one number for each word, $y_t$, with
+# the second equation: how much this word counts *here*, after all that was read before.
+#
+# $$y_t = h_t W_{hy} + b_y \qquad
+# p = \sigma\Big(\Big(\frac{1}{T} \sum_t y_t\, x_t\Big) w + b\Big)$$
+#
+# It starts as the network just trained: with $W_{hy} = 0$ and $b_y = 1$ each word counts
+# 1. What it learns now can only come from the order.
 
 
 # %%
-def beside(layer):
-    """The mean of vectors and states. The vectors start as those of the mean alone."""
-    network = network_of(layer, left_out=0.5, both=True)
-    network.layers[1].set_weights(mean.layers[1].get_weights())
+def weighing(cell_layer, units, **arguments):
+    """A layer that says one number for each word, at first always the same one."""
+    start = {"output_kernel_initializer": "zeros", "output_units": 1}
+    return cell_layer(units, return_sequences=True, **start, **arguments)
+
+
+def weighed(layer):
+    """The weighed mean of vectors, which starts as the trained mean."""
+    network = network_of(layer, left_out=0.5, weigh=True)
+    for place in (1, -1):  # the vectors, and w and b
+        network.layers[place].set_weights(mean.layers[place].get_weights())
     return network
 
 
-elman = keras_rnn.ElmanRNN(units, return_sequences=True)
-trained("vectors and states", beside(elman))
+elman = weighing(keras_rnn.ElmanRNN, units, output_bias_initializer="ones")
+trained("Elman weighs", weighed(elman))
 
 # %% [markdown]
 # ## The sixth rung: a GRU
@@ -250,21 +268,23 @@ trained("vectors and states", beside(elman))
 # "not" until its "good" comes (lesson 05).
 
 # %%
-gru = keras_rnn.GRU(units // 2, return_sequences=True)
-trained("GRU", beside(gru))
+gru = weighing(keras_rnn.GRU, units // 2, output_bias_initializer="ones")
+trained("GRU weighs", weighed(gru))
 lesson.table(ladder)
 
 # %% [markdown]
 # ## The seventh rung: both directions
 #
-# Look at the pairs. A word lives on in the states after it, and the mean is over all of
-# them: what is said *first* counts more. But "it would be great but it was awful" says
-# last what counts. `Bidirectional` has a second layer with weights of its own, which reads
-# from the end to the beginning, and puts both states side by side (lesson 06).
+# "It would be great but it was awful": what counts is said last, and "great" counts less
+# *because of what follows*. `Bidirectional` has a second layer with weights of its own,
+# which reads from the end to the beginning (lesson 06). Their two numbers are added, so
+# each starts with one half.
 
 # %%
-both = layers.Bidirectional(keras_rnn.GRU(units // 4, return_sequences=True))
-trained("both directions", beside(both))
+half = keras.initializers.Constant(0.5)
+gru = weighing(keras_rnn.GRU, units // 4, output_bias_initializer=half)
+both = layers.Bidirectional(gru, merge_mode="sum")
+trained("both directions", weighed(both))
 
 # %% [markdown]
 # ## The last rung: first learn to read (optional, long)
@@ -277,7 +297,7 @@ trained("both directions", beside(both))
 perplexity = None
 if pretrain:
     gru = keras_rnn.GRU(4 * units, return_sequences=True)
-    reader = network_of(gru, left_out=0.5, both=True)
+    reader = network_of(gru, left_out=0.5)
     texts = [row[row > 0] for row in x]
     perplexity = next_word.pretrain(reader.layers[1], gru, texts, epochs=2, seed=seed)
     print(f"As unsure of the next word as of {perplexity:.0f} equally likely ones")
@@ -330,7 +350,7 @@ print(f"{best}:", keep.predict(tf.constant(["Not bad at all."]), verbose=0))
 # 2. Masks: without them a network reads the padding last, and forgets the words.
 # 3. The last state hears the last words. The mean of all states hears each word.
 # 4. With few reviews a network learns words by heart: leave some out in training.
-# 5. Put the vectors beside the states: what a word says alone needs no recurrence.
+# 5. What a word says alone needs no recurrence. Let the layer say how much it counts.
 # 6. Have a bag of words beside it, choose on validation reviews, read the test once.
 
 # %%
