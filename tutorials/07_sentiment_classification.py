@@ -14,7 +14,7 @@
 # what goes wrong, mend one thing, and go on from there, rung by rung of a ladder.
 
 # %%
-from workshop import drawings_of_reviews, lesson, next_word, reviews
+from workshop import drawings_of_reviews, lesson, models, next_word, reviews
 
 # isort: split
 import keras
@@ -26,8 +26,8 @@ import keras_rnn
 
 # %% tags=["parameters"]
 units = 64  # size of the hidden state
-words = 10_000  # in the list of words; the others are unknown
-length = 256  # of a review, in words; the rest is not read
+words = 20_000  # in the list of words; the others are unknown
+length = 400  # of a review, in words; the rest is not read
 epochs = 2  # passes over the training reviews, at most
 pretrain = False  # the last rung, too: first learn to say the next word (long)
 seed = 1  # of all randomness
@@ -108,17 +108,19 @@ lesson.table([{"negative": bad, "positive": good} for bad, good in reviews.PAIRS
 # ## The first rung: what one writes first
 #
 # `Embedding` has a vector for each word, random at first, and trained like every other
-# weight. `ElmanRNN` returns its last state $h_T$. `Dense` is $w$ and $b$.
+# weight. `ElmanRNN` returns its last state $h_T$. `Dense` is $w$ and $b$. The learning
+# rate falls to 0 in the end, so that the last steps are small.
 
 # %%
-models, pairs = {}, numbers_of(np.ravel(reviews.PAIRS))
+networks, pairs = {}, numbers_of(np.ravel(reviews.PAIRS))
 
 
 def trained(rung, model, epochs=epochs, rate=3e-3, epsilon=1e-7):
     """Trains a network, and enters it in the ladder. (When quick, no graph pays.)"""
-    adam = keras.optimizers.Adam(rate, epsilon=epsilon)
+    falling = models.rise_and_fall(rate, epochs * -(-len(x) // 128))
+    adam = keras.optimizers.Adam(falling, epsilon=epsilon)
     model.compile(adam, "binary_crossentropy", metrics=["accuracy"], run_eagerly=quick)
-    best = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True)
+    best = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
     new = new_x, validation.labels
     how = {"epochs": epochs, "validation_data": new, "callbacks": [best], "verbose": 2}
     model.fit(x, train.labels, batch_size=128, **how)
@@ -127,7 +129,7 @@ def trained(rung, model, epochs=epochs, rate=3e-3, epsilon=1e-7):
     bad, good = np.reshape(model(pairs), (-1, 2)).T
     right = {"pairs right": int(np.sum(good > bad + 1e-6))}
     ladder.append({"rung": rung} | dict(zip(parts, scores)) | right)
-    models[rung] = model
+    networks[rung] = model
 
 
 vectors = layers.Embedding(words, 64)
@@ -144,7 +146,7 @@ trained("Elman, last state", keras.Sequential(network))
 def profile(chosen):
     """The norm of dL/dh_t at each step, of the newest network and some reviews."""
     some = new_x[chosen][:64], validation.labels[chosen][:64, None]
-    (norms,) = keras_rnn.state_gradients(models[ladder[-1]["rung"]], *some).values()
+    (norms,) = keras_rnn.state_gradients(networks[ladder[-1]["rung"]], *some).values()
     return norms
 
 
@@ -223,7 +225,7 @@ trained("words left out", network_of(elman, left_out=0.5))
 
 # %%
 mean = network_of(layers.Identity(), left_out=0.5)
-trained("(mean of vectors)", mean, 3 * epochs, rate=1e-2, epsilon=1e-4)
+trained("(mean of vectors)", mean, 5 * epochs, rate=1e-2, epsilon=1e-4)
 lesson.table(ladder)
 
 # %% [markdown]
@@ -313,7 +315,7 @@ print("In this run." if pretrain else "Not in this run: `pretrain = True` adds i
 # %%
 ladder[0]["test"] = bag.score(*test)
 unseen = numbers_of(test.texts), test.labels
-for row, model in zip(ladder[1:], models.values()):
+for row, model in zip(ladder[1:], networks.values()):
     row["test"] = model.evaluate(*unseen, 128, verbose=0)[1]
 for before, row in zip(ladder[1:], ladder[2:]):
     row["gain"] = row["test"] - before["test"]
@@ -327,7 +329,7 @@ lesson.table(ladder)
 
 # %%
 turning = [i for i in np.argsort(sizes) if " but " in validation.texts[i]][:20]
-shown = {rung: models[rung] for rung in ("both directions", "words left out")}
+shown = {rung: networks[rung] for rung in ("both directions", "words left out")}
 figure = drawings_of_reviews.draw_opinions(shown, new_x[turning], to_numbers)
 lesson.show(figure, "opinions.png")
 
@@ -339,9 +341,11 @@ lesson.show(figure, "opinions.png")
 
 # %%
 best = max(ladder[1:], key=lambda row: row["validation"])["rung"]
-keep = keras.Sequential([keras.Input((), dtype="string"), to_numbers, models[best]])
+keep = keras.Sequential([keras.Input((), dtype="string"), to_numbers, networks[best]])
 keep.save(f"{output}/model.keras")
-print(f"{best}:", keep.predict(tf.constant(["Not bad at all."]), verbose=0))
+some = sorted(validation.texts, key=len)[:3]
+for text, p in zip(some, keep.predict(tf.constant(some), verbose=0)):
+    print(f"{best}: {p.item():.3f} {text}")
 
 # %% [markdown]
 # ## Summary

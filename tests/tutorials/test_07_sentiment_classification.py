@@ -22,8 +22,8 @@ def test_as_a_script(tmp_path_factory):
     assert ladder["(mean of vectors)"]["pairs right"] == 0
     # Each state has a line of its own to the loss when the mean of all is taken.
     assert (
-        found["first / last"]["with masks"]
-        < found["first / last"]["mean of all states"]
+        found["ratio"]["with masks"]
+        < found["ratio"]["mean of states"]
     )
     assert found["perplexity"] > 1
     model = keras.saving.load_model(folder / "model.keras")
