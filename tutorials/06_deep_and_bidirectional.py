@@ -96,12 +96,13 @@ figure, all_axes = plt.subplots(1, 3, figsize=(13, 4.6), sharey=True)
 reach = {}
 for axes, name in zip(all_axes, ("one level", "two levels", "both directions")):
     network = keras.Sequential(levels(*kinds[name]))
-    changed = np.repeat(x, 12, axis=0)
+    as_it_was = np.repeat(x, 12, axis=0)
+    changed = as_it_was.copy()
     changed[range(12), range(12)] += 1  # in row t, the input of step t
-    moved = np.linalg.norm(network(changed) - network(x), axis=-1)
-    reach[name] = (moved > 0).mean()
+    moved = np.linalg.norm(network(changed) - network(as_it_was), axis=-1) > 1e-6
+    reach[name] = moved.mean()
     frame = {"extent": (0.5, 12.5, 12.5, 0.5), "aspect": "auto"}
-    axes.imshow(moved.T > 0, cmap="Blues", vmin=0, vmax=2, **frame)
+    axes.imshow(moved.T, cmap="Blues", vmin=0, vmax=2, **frame)
     axes.set(title=name, xlabel="changed: input of step")
 all_axes[0].set_ylabel("moved (blue): output of step")
 lesson.show(figure, "reach.png")
