@@ -328,7 +328,7 @@ lesson.table(ladder)
 # "but" on which the first network changes its mind the most. ([UNK]: not in the list.)
 
 # %%
-turning = [i for i in np.argsort(sizes) if " but " in validation.texts[i]][:20]
+turning = [i for i in np.argsort(sizes) if " but " in validation.texts[i]][:10]
 shown = {rung: networks[rung] for rung in ("both directions", "words left out")}
 figure = drawings_of_reviews.draw_opinions(shown, new_x[turning], to_numbers)
 lesson.show(figure, "opinions.png")
