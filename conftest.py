@@ -9,6 +9,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 
 import keras  # noqa: E402
 
+# What is another backend's may not be installed.
+BACKENDS = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
+collect_ignore_glob = [f"keras_rnn/backends/{name}*.py" for name in BACKENDS]
 # The example writes a SavedModel, which PyTorch cannot.
 collect_ignore = ["keras_rnn/export.py"] if keras.backend.backend() == "torch" else []
 

@@ -135,6 +135,7 @@ def guide_encoder_decoder():
     return keras.Model([encoder_input, decoder_input], layers.Dense(4)(output))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(5))
 def test_the_guide(index):
     check_both_ways(guide_of_rnns()[index])
@@ -217,6 +218,7 @@ def test_masks():
     check_both_ways(model)
 
 
+@pytest.mark.slow
 def test_models_within_models():
     inner = around(layers.GRU(3))
     outer_input = keras.Input((2, 5, 3))
@@ -275,6 +277,7 @@ def test_a_model_that_has_no_weights_yet():
     assert new(np.ones((2, 4, 3), "float32")).shape == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_converted_model_trains_and_is_saved(tmp_path):
     model = around(layers.Bidirectional(layers.GRU(3)))
     model.compile("sgd", "mse")

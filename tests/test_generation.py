@@ -356,6 +356,7 @@ def carrying():
     return model, batches
 
 
+@pytest.mark.slow
 def test_windows_with_a_carried_state_are_the_text_in_one_go():
     model, batches = carrying()
     ids = model.encode(TEXT)
@@ -374,6 +375,7 @@ def test_windows_with_a_carried_state_are_the_text_in_one_go():
     assert [w.shape for w in model.weights] == [w.shape for w in fresh.weights]
 
 
+@pytest.mark.slow
 def test_the_first_states_are_trained_by_the_first_windows_alone():
     model, batches = carrying()
 

@@ -171,6 +171,7 @@ def test_each_cell(name, masked, random):
         check(together, np.linalg.norm(expected, axis=0))
 
 
+@pytest.mark.slow
 def test_memory_of_an_lstm(random):
     layer = keras_rnn.LSTM(UNITS)
     model = model_of(layer, masked=True)
@@ -205,6 +206,7 @@ def test_stack_of_layers(masked, random):
     check(found["above"], differences(lambda n: loss(nudges_above=n), shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rnn", [layers.RNN, keras_rnn.RNN])
 def test_stack_of_cells(rnn, random):
     below = keras_rnn.LSTMCell(UNITS, output_units=2, name="below")
@@ -274,6 +276,7 @@ class Subclassed(keras.Model):
         return self.dense(self.inside(self.twice(x)))
 
 
+@pytest.mark.slow
 def test_subclassed_model(random):
     model = Subclassed()
     model.compile("sgd", "mse")
@@ -304,6 +307,7 @@ def test_several_outputs_and_losses(random):
     assert np.all(found[:-1] > 0)
 
 
+@pytest.mark.slow
 def test_nothing_changes(random):
     x, y, _ = batch(random)
     inputs = keras.Input(batch_shape=(BATCH, TIMESTEPS, FEATURES))
@@ -567,6 +571,7 @@ def train(layer, timesteps, epochs=8, **arguments):
     return flow, losses, model
 
 
+@pytest.mark.slow
 def test_exploding(capsys):
     recurrent = keras.initializers.Orthogonal(1.6)
     layer = layers.SimpleRNN(8, None, recurrent_initializer=recurrent, name="memory")
@@ -583,6 +588,7 @@ def test_exploding(capsys):
     assert explosion in out and breakdown in out
 
 
+@pytest.mark.slow
 def test_exploding_backwards():
     """A layer that reads from the end: the gradient travels to the last step."""
     recurrent = keras.initializers.Orthogonal(1.6)
@@ -613,6 +619,7 @@ def test_healthy_runs_are_silent():
         assert len(flow.records) == 12
 
 
+@pytest.mark.slow
 def test_nan_in_the_data_names_the_step(random):
     x, y = random.normal(size=(8, 10, 2)), random.normal(size=(8, 1))
     x[3, 6, 1] = np.nan
@@ -748,6 +755,7 @@ def test_precision(policy, random):
     assert norms.shape == (TIMESTEPS,) and np.all(norms > 0)
 
 
+@pytest.mark.slow
 def test_tensorboard(random, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorflow import make_ndarray

@@ -145,6 +145,7 @@ def test_an_overridden_dropout_mask(kind, name):
     np.testing.assert_allclose(layer(X, training=True), wanted, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CELLS)
 def test_an_overridden_initial_state(kind):
     class Mine(CELLS[kind]):

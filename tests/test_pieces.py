@@ -23,6 +23,7 @@ def cut(text, pieces):
     return [fits, *cut(text[len(fits) :], pieces)]
 
 
+@pytest.mark.slow
 @settings(max_examples=4)  # each traces a graph
 @given(
     st.lists(st.text(ALPHABET, min_size=1, max_size=4), max_size=6),
@@ -139,6 +140,7 @@ def test_words_are_pieces_in_the_end():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 def test_words_are_the_whole_text(text):
     assert "".join(WORD.findall(text)) == text

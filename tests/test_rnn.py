@@ -475,6 +475,7 @@ def test_a_row_that_ends_in_the_first_chunk_keeps_its_state():
     np.testing.assert_allclose(got, want, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_stateful_trains_the_initial_state_on_fresh_batches_only():
     _, layer, x = stateful_pair()
     states = initial_states(layer)
@@ -510,6 +511,7 @@ def test_stacked_cells_carry_and_reset():
         layer.reset_state()
 
 
+@pytest.mark.slow
 def test_stateful_carries_in_fit_and_predict():
     inputs = keras.Input((4, 2), batch_size=3)
     layer = ElmanRNN(4, stateful=True, return_sequences=True)
@@ -527,6 +529,7 @@ def test_stateful_carries_in_fit_and_predict():
     assert history.history["loss"][0] < 1e-9
 
 
+@pytest.mark.slow
 def test_a_stateful_model_is_reloaded_fresh(tmp_path):
     inputs = keras.Input((4, 2), batch_size=3)
     model = keras.Model(inputs, ElmanRNN(4, stateful=True)(inputs))
@@ -826,6 +829,7 @@ def test_saved_and_loaded_in_a_fresh_process(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_alone(tmp_path):
     one, other, x = every_kind_of_model(), every_kind_of_model(), data()
     one.save_weights(tmp_path / "model.weights.h5")

@@ -46,7 +46,13 @@ def build(kind="additive", scale=1.0, **changes):
     return model
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        kind if kind == "dot" else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 def model(request):
     """One model of each kind, which tests do not change."""
     return shared(request.param)
@@ -136,6 +142,7 @@ def test_padding_changes_nothing(model):
     np.testing.assert_allclose(padded[:, : previous.shape[1]], logits, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_padding_costs_nothing():
     model = compiled(build())
     x, y = model.encode(SOURCES, TARGETS)
@@ -158,6 +165,7 @@ def test_exact_match():
     assert isinstance(again, ExactMatch) and again.get_config() == metric.get_config()
 
 
+@pytest.mark.slow
 def test_exact_match_is_that_of_greedy_translations():
     model = compiled(build())
     kernel, bias = model.logits.get_weights()
@@ -216,6 +224,7 @@ def test_cells_with_a_call_of_their_own_translate_as_they_are_trained(bidirectio
         np.testing.assert_allclose(step[:, 0], logits[:, t], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_log_probability_is_the_sum_over_the_characters(model):
     x, y = model.encode(SOURCES, TARGETS)
     logs = log_softmax(model(x))
@@ -269,6 +278,7 @@ def test_texts_are_translated_as_if_alone(model):
         assert model.translate([*SOURCES, "abc" * 30], width)[:-1] == alone
 
 
+@pytest.mark.slow
 def test_what_never_stops_is_cut_at_the_limit():
     model = build(scale=0.0)
     kernel, bias = model.logits.get_weights()
@@ -355,6 +365,7 @@ def test_mixed_precision():
 # Keeping.
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(model, tmp_path):
     compiled(model).optimizer.build(model.trainable_variables)
     model.save(tmp_path / "model.keras")
@@ -378,6 +389,7 @@ def test_a_loaded_model_goes_on_training(tmp_path):
     assert set(figures) == {"loss", "exact_match"}
 
 
+@pytest.mark.slow
 def test_attention_layer_of_ones_own():
     layer = keras.layers.Attention(score_mode="concat")
     model = build(attention=layer)
@@ -448,6 +460,7 @@ def words(**changes):
     return build(**{**pieces, **changes})
 
 
+@pytest.mark.slow
 def test_pieces_of_several_characters():
     model = words()
     (source, previous), following = model.encode(["abcab!", "b"], ["zxyx", "xyxy"])

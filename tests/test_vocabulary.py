@@ -25,6 +25,7 @@ def in_graph(vocabulary, texts):
     return numbers.to_list(), [text.decode() for text in back.numpy()]
 
 
+@pytest.mark.slow
 @settings(max_examples=8)  # each traces a graph
 @given(st.lists(st.text(ALPHABET), min_size=1, max_size=4), FIRSTS)
 @example(["a\0", "\0", "\0a\0\0b", ""], 1)

@@ -100,6 +100,7 @@ def assert_same(model, reference):
             assert not np.any(keras.ops.convert_to_numpy(w))
 
 
+@pytest.mark.slow
 @every_build
 @every_kind
 def test_files_of_kerass_layers_load_into_ours(kind, build, tmp_path):

@@ -160,6 +160,7 @@ def test_prepared_data_are_read_from_disk(data_dir, monkeypatch):
     assert builder.info.splits["test"].num_examples == 5_000
 
 
+@pytest.mark.slow
 def test_killed_preparation_leaves_nothing_half_made(examples, tmp_path):
     place = tmp_path / "movie_reviews" / "imdb"
     process = start(tmp_path)

@@ -21,10 +21,7 @@ def test_as_a_script(tmp_path_factory):
     # Without a recurrent layer, the same words in another order are the same text.
     assert ladder["(mean of vectors)"]["pairs right"] == 0
     # Each state has a line of its own to the loss when the mean of all is taken.
-    assert (
-        found["ratio"]["with masks"]
-        < found["ratio"]["mean of states"]
-    )
+    assert found["ratio"]["with masks"] < found["ratio"]["mean of states"]
     assert found["perplexity"] > 1
     model = keras.saving.load_model(folder / "model.keras")
     told = model.predict(tf.constant(["good", "not bad at all"]), verbose=0)
