@@ -310,7 +310,8 @@ print("In this run." if pretrain else "Not in this run: `pretrain = True` adds i
 # ## The test, once
 #
 # Now all read the test reviews. The gain is that over the row above. Compare with the bag:
-# on long reviews single words say most, and what order adds is small.
+# on long reviews single words say most, and what order adds is small: look for it in
+# the pairs.
 
 # %%
 ladder[0]["test"] = bag.score(*test)
@@ -324,13 +325,12 @@ lesson.table(ladder)
 # %% [markdown]
 # ## What does it think, word by word?
 #
-# We ask two networks about each beginning of a review: that one of some short ones with a
-# "but" on which the first network changes its mind the most. ([UNK]: not in the list.)
+# We ask two networks about each beginning of a short review that changes its mind.
 
 # %%
-turning = [i for i in np.argsort(sizes) if " but " in validation.texts[i]][:10]
+text = "the first half is dull and far too long, but the end of it is wonderful"
 shown = {rung: networks[rung] for rung in ("both directions", "words left out")}
-figure = drawings_of_reviews.draw_opinions(shown, new_x[turning], to_numbers)
+figure = drawings_of_reviews.draw_opinions(shown, numbers_of([text]), to_numbers)
 lesson.show(figure, "opinions.png")
 
 # %% [markdown]

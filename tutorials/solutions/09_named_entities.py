@@ -33,7 +33,7 @@ quick = False  # a small network and little data, to see that everything works
 output = "output/solutions/named_entities"  # folder for the figures
 
 # %%
-lesson.begin(globals(), quick={"units": 8, "count": 200, "epochs": 1})
+lesson.begin(globals(), quick={"units": 8, "count": 64, "epochs": 1})
 random = np.random.default_rng(seed)
 templates, _, new_templates = sentences.split_templates(random)
 known, new = sentences.Names(new=False), sentences.Names(new=True)
@@ -94,6 +94,7 @@ def trained(layer, train):
     model.compile(
         keras.optimizers.Adam(0.003, global_clipnorm=1.0),
         "sparse_categorical_crossentropy",
+        run_eagerly=quick,  # for a few batches no graph pays
     )
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
     return model, lists
