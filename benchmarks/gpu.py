@@ -47,21 +47,13 @@ from pathlib import Path
 
 import numpy
 import report
-from peers import CORES, GATES, Problem
+from peers import CORES, GATES, SIX_SHAPES, Problem
 
 BACKENDS = ["torch", "jax", "tensorflow"]
 
 # (batch, steps, features, units), the most telling first: time may end before the list.
-SHAPES = {
-    "A": (64, 100, 64, 128),
-    "I": (1024, 100, 256, 512),
-    "D": (64, 100, 256, 512),
-    "H": (256, 512, 512, 1024),
-    "F": (64, 28, 28, 128),
-    "B": (32, 200, 128, 64),
-    "E": (32, 1000, 64, 128),
-    "C": (64, 200, 64, 64),
-}
+LARGE = {"H": (256, 512, 512, 1024), "I": (1024, 100, 256, 512)}
+SHAPES = {name: (SIX_SHAPES | LARGE)[name] for name in "AIDHFBEC"}
 QUICK = ["A", "I"]
 TINY = {"A": (4, 5, 3, 6)}
 LARGEST = "H"

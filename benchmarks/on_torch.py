@@ -21,16 +21,7 @@ import numpy
 
 os.environ["KERAS_BACKEND"] = "torch"
 
-from peers import CORES, GATES, Problem, Torch  # noqa: E402
-
-SHAPES = {
-    "A": (64, 100, 64, 128),
-    "B": (32, 200, 128, 64),
-    "C": (64, 200, 64, 64),
-    "D": (64, 100, 256, 512),
-    "E": (32, 1000, 64, 128),
-    "F": (64, 28, 28, 128),
-}
+from peers import CORES, GATES, SIX_SHAPES, Problem, Torch  # noqa: E402
 
 
 class TorchNN(Torch):
@@ -128,7 +119,9 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cells", nargs="+", choices=GATES, default=list(GATES))
-    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument(
+        "--shapes", nargs="+", choices=SIX_SHAPES, default=list(SIX_SHAPES)
+    )
     parser.add_argument("--kinds", nargs="+", default=["train", "infer"])
     parser.add_argument("--masks", nargs="+", default=["whole", "padded"])
     parser.add_argument("--peers", nargs="+", default=["torch.nn", "keras"])
@@ -146,7 +139,7 @@ def main(arguments=None):
             for cell in options.cells:
                 ratios = {name: [] for name in options.peers}
                 for name in options.shapes:
-                    shape = (4, 6, 4, 8) if options.quick else SHAPES[name]
+                    shape = (4, 6, 4, 8) if options.quick else SIX_SHAPES[name]
                     problem, mask = Problem.random(cell, *shape), None
                     if masked == "padded":
                         batch, steps, *_ = shape

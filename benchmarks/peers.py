@@ -1,8 +1,8 @@
 """The layers that are compared: one cell in four frameworks, behind one interface.
 
 A peer is made from a `Problem` and has three methods. `train` runs one training step:
-it reads the inputs, computes the loss sum(outputs * upstream) and its gradients by the
-inputs, by all weights and by the state before the first step, and returns the loss and
+it reads the inputs, computes the loss sum(outputs * upstream) and the gradients of the
+inputs, of all weights and of the state before the first step, and returns the loss and
 the gradients. `infer` returns the outputs alone. Both return when the numbers are
 there. `gradients` turns what `train` returned into NumPy arrays, all peers alike.
 
@@ -21,6 +21,15 @@ from dataclasses import dataclass
 
 import numpy
 
+# (batch, steps, features, units)
+SIX_SHAPES = {
+    "A": (64, 100, 64, 128),
+    "B": (32, 200, 128, 64),
+    "C": (64, 200, 64, 64),
+    "D": (64, 100, 256, 512),
+    "E": (32, 1000, 64, 128),
+    "F": (64, 28, 28, 128),
+}
 GATES = {"elman": 1, "lstm": 4, "gru": 3}
 CORES = (
     len(os.sched_getaffinity(0))
@@ -115,7 +124,7 @@ class _KerasLayer:
 
 
 class Ours(_KerasLayer):
-    """A layer of `keras_rnn` as it is by default, with its learned first state."""
+    """A layer of `keras_rnn` as it is by default, with its learned initial state."""
 
     @staticmethod
     def layer(cell, *args, **kwargs):

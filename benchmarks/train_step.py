@@ -69,21 +69,14 @@ from peers import (  # noqa: E402
     CORES,
     GATES,
     PEERS,
+    SIX_SHAPES,
     Problem,
     check_agreement,
     installed,
 )
 
 # (batch, steps, features, units)
-SHAPES = {
-    "A": (64, 100, 64, 128),
-    "B": (32, 200, 128, 64),
-    "C": (64, 200, 64, 64),
-    "D": (64, 100, 256, 512),
-    "E": (32, 1000, 64, 128),
-    "F": (64, 28, 28, 128),
-    "G": (1, 200, 64, 128),
-}
+SHAPES = SIX_SHAPES | {"G": (1, 200, 64, 128)}
 INFERENCE_ONLY = "G"
 KINDS = ["train", "inference", "fit", "lengths", "sizes", "memory"]
 WORDS = 20_000

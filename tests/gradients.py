@@ -52,7 +52,7 @@ _by_backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 
 
 def squared_slope(value, x):
-    """The sum of the squares of d value(x) / dx, which has a gradient in its turn."""
+    """The sum of the squares of d value(x) / dx, which itself has a gradient."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

@@ -57,7 +57,7 @@ def weights_of(cell):
 
 
 def first_states(cell, batch):
-    """The learned first states of a cell, once for each row, or zeros."""
+    """The learned initial states of a cell, once for each row, or zeros."""
     return [
         np.tile(keras.ops.convert_to_numpy(getattr(cell, name)), (batch, 1))
         if cell.learn_initial_state

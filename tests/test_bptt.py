@@ -55,7 +55,7 @@ def value_of(outputs):
 
 
 def outputs_and_gradients(layer, kind, x, states=(), call=None, **arguments):
-    """What a layer gives, and the gradients by its weights, `x` and `states`.
+    """What a layer gives, and the gradients of its weights, `x` and `states`.
 
     With `call`, what that function of the same arguments gives.
     """
@@ -298,7 +298,7 @@ def test_gru_with_reset_before_the_product_is_that_of_keras():
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("how", WAYS)
 def test_the_gradient_of_a_gradient(kind, how):
-    """A penalty on the gradient by the inputs trains the weights through it."""
+    """A penalty on the gradient of the inputs trains the weights through it."""
     x = np.random.randn(3, 4, 2)
     mask = np.arange(4) < [[4], [3], [1]]
     fast = RNN(CELLS[kind](3), dtype=DTYPE)
