@@ -44,8 +44,8 @@ import sacrebleu
 import tensorflow_datasets as tfds
 
 import keras_rnn
+from keras_rnn import EncoderDecoder, ExactMatch
 from keras_rnn.pieces import vocabulary_of
-from keras_rnn.seq2seq import EncoderDecoder, ExactMatch
 
 CELLS = {
     "elman": keras_rnn.ElmanCell,
