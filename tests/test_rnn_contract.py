@@ -115,8 +115,12 @@ def test_a_last_batch_that_is_smaller(method, rows):
     model.compile("sgd", "mse")
     x, y = data(rows), np.zeros((rows, 3))
     arguments = [x] if method == "predict" else [x, y]
-    # In a graph it is the name of an operation that says so.
-    with pytest.raises(refusals(), match="divides.the.number.of.sequences"):
+    # In a graph it is the name of an operation that says so, unless the loss, which runs
+    # at the same time, meets its labels first: 2 rows against 3. (1 row would broadcast.)
+    says = "divides.the.number.of.sequences"
+    if rows == 8 and method != "predict":
+        says += "|Incompatible shapes"
+    with pytest.raises(refusals(), match=says):
         getattr(model, method)(*arguments, batch_size=3, verbose=0)
 
 

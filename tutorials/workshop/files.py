@@ -17,12 +17,12 @@ def reading(path, kind="text", **how):
     """The user's file, open to be read. Raises a `UsageError` if it cannot be read.
 
     Args:
-        path: The file.
+        path: String or `Path`, the file.
         kind: String, what it should be, in UTF-8.
         **how: More arguments of `open`.
     """
     try:
-        with path.open(encoding="utf-8-sig", **how) as file:
+        with open(path, encoding="utf-8-sig", **how) as file:
             yield file
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
