@@ -14,8 +14,7 @@
 # the output.
 
 # %%
-from workshop import drawings_of_shapes, lesson
-from workshop.french_numbers import in_french
+from workshop import drawings_of_shapes, french_numbers, lesson
 
 # isort: split
 import keras
@@ -55,8 +54,7 @@ lesson.show(drawings_of_shapes.draw_shapes(), "five_shapes.png")
 # | many to many, encoder and decoder | a sentence, and its translation | 11 |
 #
 # Now we build each of them on a toy task.
-
-# %% [markdown]
+#
 # ## 1. One to one
 #
 # With one time step the network is an ordinary dense network with one hidden layer. Let
@@ -144,9 +142,8 @@ for digit in range(10):
 
 # %% [markdown]
 # Ten names are little: it has learned them by heart. Lesson 10 trains the same loop on
-# whole books, and draws the next letter at random from the probabilities.
-
-# %% [markdown]
+# film reviews, and *samples* the next letter: at random, with these probabilities.
+#
 # ## 3. Many to one
 #
 # Many inputs, one output at the end. The inputs are bits, and the question is: *are there
@@ -252,19 +249,12 @@ lesson.table([{"started from": name, **row} for name, row in first_bit.items()])
 
 # %%
 numbers = random.permutation(1000)
-words = sorted({word for number in numbers for word in in_french(number)})
-words = ["", *words]  # word 0 starts a number and ends it
-length = 1 + max(len(in_french(number)) for number in numbers)
+words, french = french_numbers.indexed(numbers)  # (1000, the most words and the end)
 digits = np.eye(10)[[[int(digit) for digit in f"{n:03}"] for n in numbers]]
-french = np.zeros((1000, length), int)
-for row, number in enumerate(numbers):
-    for t, word in enumerate(in_french(number)):
-        french[row, t] = words.index(word)
-before = np.pad(french, ((0, 0), (1, 0)))[
-    :, :-1
-]  # what the decoder reads: the word before
-one_hot = np.eye(len(words), dtype="float32")
-print(f"{numbers[0]:03} {in_french(numbers[0])} -> {french[0]}, of {len(words)} words")
+before = np.pad(french[:, :-1], ((0, 0), (1, 0)))  # what the decoder reads
+length, one_hot = french.shape[1], np.eye(len(words), dtype="float32")
+text = " ".join(french_numbers.in_french(numbers[0]))
+print(f"{numbers[0]:03} {text!r} -> {french[0]}, of {len(words)} words")
 
 # %%
 source, target = keras.Input((3, 10)), keras.Input((length, len(words)))
