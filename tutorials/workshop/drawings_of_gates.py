@@ -9,11 +9,11 @@ from workshop.plots import BLUE, GREEN, GREY, ORANGE
 class _Drawing:
     """A sheet to draw a cell on."""
 
-    def __init__(self, title, size, values):
+    def __init__(self, title, size, before, step):
         self.figure, self.axes = plt.subplots(figsize=size)
         self.axes.set(aspect="equal", title=title)
         self.axes.axis("off")
-        self.values = values or {}
+        self.values = before | {f"{name}_t": v.item() for name, v in step.items()}
         self.wires = 0
 
     def wire(self, *points, road=False, arrow=True):
@@ -79,16 +79,17 @@ class _Drawing:
         self.axes.text(x, y, text, ha=ha, va="center", fontsize=14, zorder=6)
 
 
-def draw_lstm(values=None):
+def draw_lstm(before, step):
     """The LSTM cell.
 
     Args:
-        values: Dict from the symbol of a wire, as `"f_t"`, to the number on it.
+        before: Dict from the symbol of what comes in, as `"h_{t-1}"`, to its number.
+        step: Dict of arrays with one number, from `"h"`, `"c"` and the names of gates.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    d = _Drawing("LSTM: one step", (12, 7.2), values)
+    d = _Drawing("LSTM: one step", (12, 7.2), before, step)
     d.wire((-0.6, 5), (11.2, 5), road=True)
     for x, symbol, text, tint, name in (
         (1.6, "f_t", r"$\sigma$", ORANGE, "forget\ngate"),
@@ -130,16 +131,17 @@ def draw_lstm(values=None):
     return d.figure
 
 
-def draw_gru(values=None):
+def draw_gru(before, step):
     """The GRU cell, with the reset gate after the product, as Keras has it.
 
     Args:
-        values: Dict from the symbol of a wire, as `"z_t"`, to the number on it.
+        before: Dict, as for `draw_lstm`.
+        step: Dict, as for `draw_lstm`.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    d = _Drawing("GRU: one step", (12, 7.2), values)
+    d = _Drawing("GRU: one step", (12, 7.2), before, step)
     d.wire((-0.6, 5), (11.2, 5), road=True)
     d.wire((0.2, 5), (0.2, 0.6), (7.6, 0.6), (7.6, 1.2))
     d.dot(0.2, 5, GREEN)
