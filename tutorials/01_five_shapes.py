@@ -9,9 +9,11 @@
 #
 # $$h_t = g_h(x_t W_{xh} + h_{t-1} W_{hh} + b_h) \qquad y_t = g_y(h_t W_{hy} + b_y)$$
 #
-# Vectors are rows in this course. The two equations stay the same in all the pictures
-# below. What changes is at which steps there is an input, and at which steps we look at
-# the output.
+# Vectors are rows in this course. The matrices $W$ and the *biases* $b$ are the weights,
+# which training finds; $g_h$ and $g_y$ are *activations*, such as $\tanh$. (Lesson 02
+# computes with them, number by number.) The two equations stay the same in all the
+# pictures below. What changes is at which steps there is an input, and at which steps we
+# look at the output.
 
 # %%
 from workshop import drawings_of_shapes, french_numbers, lesson
@@ -58,8 +60,12 @@ lesson.show(drawings_of_shapes.draw_shapes(), "five_shapes.png")
 # ## 1. One to one
 #
 # With one time step the network is an ordinary dense network with one hidden layer. Let
-# it learn $y = x^2$. The layer expects inputs of the shape (batch, time steps, features);
-# here this is (`sequences`, 1, 1). `output_units=1` gives the cell its second equation.
+# it learn $y = x^2$. The layer expects inputs of the shape (batch, time steps, features):
+# a *batch* is several sequences side by side, the features are the numbers of one step.
+# Here this is (`sequences`, 1, 1). `output_units=1` gives the cell its second equation.
+#
+# `compile` says what to make small, the *loss*: here the mean squared error (`mse`). It also
+# says how: by an *optimizer*, here Adam with a learning rate of 0.01. `fit` trains.
 
 # %%
 random = np.random.default_rng(seed)
@@ -241,11 +247,11 @@ lesson.table([{"started from": name, **row} for name, row in first_bit.items()])
 # %% [markdown]
 # ## 5. Encoder and decoder
 #
-# Aligned shapes have as many outputs as inputs. A translation has not, and often its
-# first word depends on the end of the sentence. So one network, the *encoder*, reads
-# everything, and its last state is the *initial state* of a second one, the *decoder*,
-# which writes. Our toy translation is from digits to French: 92 is *quatre vingt douze*,
-# four twenties and twelve. The numbers have three digits and one to six words.
+# Aligned shapes have as many outputs as inputs. In a translation the numbers differ, and
+# often its first word depends on the end of the sentence. So one network, the *encoder*,
+# reads everything, and its last state is the *initial state* of a second one, the
+# *decoder*, which writes. Our toy translation is from digits to French: 92 is *quatre vingt
+# douze*, four twenties and twelve. The numbers have three digits and one to six words.
 
 # %%
 numbers = random.permutation(1000)
@@ -275,7 +281,7 @@ translator.fit(
 print(f"{translator.count_params():,} weights, trained on 800 of the 1,000 numbers")
 
 # %% [markdown]
-# To translate, the encoder reads, and the decoder writes in the loop of section 2.
+# To translate, the encoder reads, and the decoder writes as in the loop of section 2.
 
 # %%
 _, state = encoder(digits)

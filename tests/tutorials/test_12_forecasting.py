@@ -56,6 +56,14 @@ def test_the_clock_tells_each_hour_of_the_week_apart_and_knows_its_neighbours():
     np.testing.assert_allclose(after, after[0])
 
 
+def test_an_error_by_the_hour_and_the_kind_of_day():
+    hours = pd.date_range("2024-08-16", periods=4 * 24, freq="h")  # from a Friday on
+    error = hours.hour + 100.0 * (hours.day_of_week >= 5) + 1000.0 * (hours.day == 18)
+    found = footfall.by_hour(error.to_numpy(), hours)
+    np.testing.assert_allclose(found["Monday to Friday"], np.arange(24))
+    np.testing.assert_allclose(found["weekend"], np.arange(24) + 600)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The files of the lesson, run as a script, what it measured and what it printed."""
