@@ -1,8 +1,9 @@
 """The cells of LSTM and GRU: products, gates, sums, and the road of the state."""
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle
 
+from workshop import drawings
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 
@@ -28,17 +29,10 @@ class _Drawing:
             (x, y), (to_x, to_y) = points[-2:]
             long = abs(to_x - x) + abs(to_y - y)
             near = to_x - 0.05 * (to_x - x) / long, to_y - 0.05 * (to_y - y) / long
-            head = FancyArrowPatch(
-                near,
-                points[-1],
-                arrowstyle="-|>",
-                mutation_scale=24 if road else 16,
-                shrinkA=0,
-                shrinkB=0,
-                color=colour,
-                zorder=3,
+            head = 24 if road else 16
+            drawings.arrow(
+                self.axes, near, points[-1], colour, width=1, head=head, zorder=3
             )
-            self.axes.add_patch(head)
 
     def dot(self, x, y, colour="black"):
         """Where a wire leaves another one."""
@@ -46,30 +40,16 @@ class _Drawing:
 
     def box(self, x, y, text, colour, wide=0.8, name=""):
         """A dense map with its activation, or an activation alone."""
-        corner = x - wide / 2, y - 0.3
-        style = "round,pad=0.02,rounding_size=0.1"
-        self.axes.add_patch(
-            FancyBboxPatch(corner, wide, 0.6, style, fc=colour, ec=colour, zorder=5)
-        )
-        look = {"ha": "center", "va": "center", "zorder": 6}
-        self.axes.text(x, y, text, color="white", **look)
+        look = {"rounding": 0.1, "level": 5}
+        drawings.box(self.axes, x, y, wide, 0.6, text, colour, **look)
         if name:
-            self.axes.text(
-                x + wide / 2 + 0.08,
-                y,
-                name,
-                fontsize=12,
-                color=colour,
-                **look | {"ha": "left"},
-            )
+            look = {"color": colour, "va": "center", "fontsize": 12, "zorder": 6}
+            self.axes.text(x + wide / 2 + 0.08, y, name, **look)
 
     def node(self, x, y, text):
         """A product or a sum, number by number."""
-        self.axes.add_patch(
-            Circle((x, y), 0.27, facecolor="white", edgecolor="black", lw=1.8, zorder=5)
-        )
-        look = {"ha": "center", "va": "center", "zorder": 6, "fontsize": 17}
-        self.axes.text(x, y - 0.02, text, **look)
+        look = {"size": 17, "width": 1.8, "level": 5}
+        drawings.circle(self.axes, x, y, 0.27, text, "black", **look)
 
     def label(self, x, y, symbol, ha="left"):
         """The name of a wire, and its value where there is one."""
