@@ -103,9 +103,10 @@ lesson.table(axis)
 # ## A task that gets harder with its length
 #
 # In the *adding problem* there is a number from 0 to 1 at each step, and a mark. The mark
-# is 1 at two steps, one in each half, and else 0. At the end the network has to say the
-# sum of the two marked numbers. To do nothing is to say 1 each time. Its mean squared
-# error is the variance of a sum of two uniform numbers, $2 \cdot \frac{1}{12} = 0.167$.
+# is 1 at two steps, one in each half, and 0 at all others. At the end the network has to
+# say the sum of the two marked numbers. Who has learned nothing best says 1 each time. The
+# mean squared error is then the variance of a sum of two uniform numbers,
+# $2 \cdot \frac{1}{12} = 0.167$.
 
 # %%
 x, y = memory_tasks.adding(1000, 8, np.random.default_rng(seed))

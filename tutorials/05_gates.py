@@ -121,10 +121,10 @@ print(f"largest difference to keras_rnn.GRUCell: {apart['GRU']:.1e}")
 #
 # ("Direct" leaves out that the gates depend on $h_{t-1}$, too.) For the GRU the direct
 # path is $\mathrm{diag}(z_t)$. There is no matrix, no $\tanh$, and each unit has a road of
-# its own. But it is only as good as its gate: numbers below 1 have a small product. We
-# measure it *before training*: in LSTMs whose $b_f$ is 0, 1 or 3, and in a GRU. (It has no
-# such bias in Keras; its $z_t$ starts near 1/2.) For the Elman network we take the largest
-# singular value of the product: the most that can be left of a change.
+# its own for the gradient. But it is only as good as its gate: numbers below 1 have a small
+# product. We measure it *before training*: in LSTMs whose $b_f$ is 0, 1 or 3, and in a GRU.
+# (It has no such bias in Keras; its $z_t$ starts near 1/2.) For the Elman network we take
+# the largest singular value of the product: the most that can be left of a change.
 
 
 # %%
@@ -172,10 +172,10 @@ lesson.show(figure, "roads.png")
 #
 # ## Learning to keep a number
 #
-# At each step there is a number from -1 to 1 and a mark. The mark is 1 at one step and
-# else 0. At the end the network has to say the number that stood at the mark. All three
-# networks see the same batches, and the gradient is clipped (lesson 04). The gated ones
-# can take a ten times larger learning rate.
+# At each step there is a number from -1 to 1 and a mark. The mark is 1 at one step, and 0
+# at all others. At the end the network has to say the number that stood at the mark. All
+# three networks see the same batches, and the gradient is clipped (lesson 04). The gated
+# ones can take a ten times larger learning rate.
 
 # %%
 task = memory_tasks.marked_number
@@ -252,7 +252,7 @@ figure = drawings_of_gates.draw_lines(panels, "time step t", "", log=False, mark
 lesson.show(figure, "gates.png")
 
 # %% [markdown]
-# To see is not to know. So we take each gate away: at all steps it gets one and the same
+# A picture is no proof. So we take each gate away: at all steps it gets one and the same
 # value, its mean over the sequences and the steps, unit by unit. If the error grows, the
 # network needs what the gate does *in time*.
 
@@ -343,9 +343,9 @@ lesson.table(costs)
 # 1. A gate is a sigmoid that multiplies: it lets through from nothing to all.
 # 2. Along $c_t$ the gradient is multiplied by $f_t$, along the $h_t$ of a GRU by $z_t$:
 #    no matrix and no $\tanh$ on the road.
-# 3. That is no gift: at the start these factors are near 1/2 or 0.73, and their product
-#    over a hundred steps is smaller than Elman's.
-# 4. But they can be learned. After training they are near 1, except where the state has to
+# 3. But at the start these factors are near 1/2 or 0.73, and their product over a hundred
+#    steps is smaller than Elman's.
+# 4. They can be learned. After training they are near 1, except where the state has to
 #    change.
 # 5. A forget gate that starts open, with $b_f$ of 1 or more, saves batches.
 # 6. An LSTM has four times the weights of an Elman layer, a GRU three times.

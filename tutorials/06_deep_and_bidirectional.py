@@ -151,7 +151,7 @@ print(f"largest difference between layers and cells: {apart:.1e}")
 # however large it is.
 #
 # **Slow and fast.** The quick input is $\pm 1$ at each step. Another sets a switch to
-# $\pm 1$, once in about twelve steps, and is else 0. The label says if the product of
+# $\pm 1$, once in about twelve steps; at the others it is 0. The label says if the product of
 # the quick input, of the quick input two steps ago, and of the switch is positive. It
 # is a product of three things: two of them have to be joined before the third can be.
 # All batches are new, so the accuracy in training is the accuracy on new sequences.

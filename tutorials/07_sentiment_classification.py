@@ -211,7 +211,8 @@ lesson.table([ratio])
 # ## The fourth rung: words left out
 #
 # Far better. But the network learns names and rare words by heart: it knows the reviews
-# that it has seen better. So we leave out half of the words, others each time (*dropout*).
+# that it has seen better. So we leave out half of the words, chosen anew each time
+# (*dropout*).
 
 # %%
 lesson.table(ladder)
@@ -312,9 +313,9 @@ print("In this run." if pretrain else "Not in this run: `pretrain = True` adds i
 # %% [markdown]
 # ## The test, once
 #
-# Now all read the test reviews. The gain is that over the row above. Compare with the bag:
-# on long reviews single words say most, and what order adds is small: look for it in
-# the pairs.
+# Now all networks read the test reviews. The column *gain* compares each with the row above
+# it. Compare with the bag, too: on long reviews single words say most, and what order adds
+# is small. Look for it in the pairs.
 
 # %%
 ladder[0]["test"] = bag.score(*test)

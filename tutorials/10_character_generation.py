@@ -80,7 +80,8 @@ lesson.table([{"model": name, "nats per character": n} for name, n in nats.items
 # The text is cut into windows. Each one is an example: the input is the window, the
 # target is the same moved on by one character. Nothing is sampled in training: the
 # network reads what people wrote, not what it would have written. This is called
-# *teacher forcing*. (`global_clipnorm` clips the gradient: lesson 04.)
+# *teacher forcing*. (`global_clipnorm` clips the gradient: lesson 04. A target of -1,
+# which stands for no character, would not count.)
 
 # %%
 x, y = keras_rnn.windows(tokens, window)
@@ -131,7 +132,7 @@ for temperature in (0.0, 0.5, 1.0, 1.5):
     print(f"temperature {temperature}: {told}\n")
 
 # %% [markdown]
-# At 0 it always takes the likeliest character, and soon goes in circles. At 1 the
+# At 0 it always takes the likeliest character, and soon repeats itself. At 1 the
 # probabilities are those that it learned. In between the text has fewer slips and less
 # variety; above 1 rare characters become common, and words fall apart. The picture
 # shows the next character after "The mo".

@@ -56,9 +56,9 @@ lesson.show(figure, "series.png")
 # be wrong: between two training hours there would be a test hour, and the network could
 # read the solution off its neighbours.
 #
-# A network learns best from numbers around 0 of size 1. We subtract a mean and divide by
-# a standard deviation, those **of the training part alone**. The mean of both years
-# would tell the network something about the test half.
+# A network learns best from numbers around 0, of a size of about 1. We subtract a mean and
+# divide by a standard deviation (`sd`), those **of the training part alone**. The mean of
+# both years would tell the network something about the test half.
 
 # %%
 validation, test = people.index.searchsorted(["2024-01-01", "2024-07-01"])
@@ -76,8 +76,8 @@ mean, sd = parts["training"].mean(), parts["training"].std()
 scaled = ((people - mean) / sd).to_numpy("float32")
 
 # %% [markdown]
-# The street became quieter from part to part. Data in practice do that, and here is what
-# is dishonest about a mean of all the hours: nobody knew in 2023 that it would be lower.
+# The street became quieter from part to part. Real data often do that. It also shows why a
+# mean of all the hours would not be honest: nobody knew in 2023 that it would be lower.
 #
 # Row $t$ of `future` is what is to be forecast at hour $t$: $s_{t+1}, \dots, s_{t+24}$.
 # We make forecasts at every hour of the test half, and measure the *mean absolute error*
@@ -161,9 +161,9 @@ heaviest = np.argsort(-np.abs(ridge.coef_[0]))[:5]
 print("one hour ahead it looks most at", *(f"t-{week - 1 - i}" for i in heaviest))
 
 # %% [markdown]
-# For the hour $t+1$, the hour a day before is $t-23$, and a week before it is $t-167$. For
-# the next hour it is far better than the naive ones: now it can see whether today is a
-# busy day.
+# For the hour $t+1$, the same hour a day before is $t-23$, six days before it is $t-143$,
+# and a week before it is $t-167$. For the next hour ridge is far better than the naive
+# forecasts: it can see whether today is a busy day.
 #
 # ## An Elman network
 #
@@ -306,9 +306,9 @@ figure = drawings_of_forecasts.draw_forecasts(counted, shown)
 lesson.show(figure, "forecasts.png")
 
 # %% [markdown]
-# Many more people came that weekend, and no model had been told that they would. The naive
-# forecast is wrong twice: it repeats the crowd a week later. What is known beforehand,
-# such as holidays and festivals, belongs into the inputs, like the clock.
+# Many more people came that weekend, and nothing in the inputs had announced them. The
+# naive forecast is wrong twice: it repeats the crowd a week later. What is known
+# beforehand, such as holidays and festivals, belongs in the inputs, like the clock.
 #
 # ## Streaming: one hour in, one forecast out
 #
@@ -381,7 +381,7 @@ print(f"MAE, 1 h ahead: {carried:.1f}, with the window again {without:.1f}")
 #
 # 1. Split in time; scale by the training part alone; cut windows with care for the index.
 # 2. Naive forecasts and a linear model come first: they cost nothing, and they are good.
-# 3. What is known of the future, the clock, belongs into the inputs.
+# 3. What is known of the future, the clock, belongs in the inputs.
 # 4. Direct: one output for each hour ahead. Fed back: one output, read again.
 # 5. Errors in the units of the series, hour by hour ahead, tell more than one loss.
 # 6. A state that is carried from step to step takes the place of the window.
