@@ -24,7 +24,7 @@ def draw_question(people, now):
     axes.plot(people.iloc[at - 10 * DAY : at + 1])
     axes.plot(people.iloc[at : at + DAY + 1], ":")
     axes.axvspan(people.index[at], people.index[at + DAY], color="0.9")
-    title = f"Ten days up to {people.index[at]:%A, %H:%M}, and one to forecast"
+    title = f"Ten days in {people.index[at]:%B %Y}, and one to forecast"
     axes.set(ylabel="people in an hour", title=title)
     axes.xaxis.set_major_formatter(DateFormatter("%a %d"))
     return figure
