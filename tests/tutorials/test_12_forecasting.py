@@ -1,10 +1,11 @@
-"""The lesson of forecasting: its data, as a script, and its solutions."""
+"""The lesson of forecasting: its data, cell by cell, and its solutions."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from workshop import footfall
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "12_forecasting.py"
@@ -66,12 +67,12 @@ def test_an_error_by_the_hour_and_the_kind_of_day():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The files of the lesson, run as a script, what it measured and what it printed."""
-    folder, printed = small_run(LESSON, tmp_path_factory)
+    """The files of the lesson, run cell by cell, what it measured and what it printed."""
+    folder, printed = quick_run(LESSON, tmp_path_factory)
     return {path.name for path in folder.iterdir()}, metrics(folder), printed
 
 
-def test_quick_as_a_script_writes_its_figures_and_what_it_measured(run):
+def test_quick_cell_by_cell_it_writes_its_figures_and_what_it_measured(run):
     files, found, _ = run
     assert files == FIGURES | {"metrics.json"}
     assert found["step_by_step_apart"] < 1e-5
