@@ -243,10 +243,10 @@ for panel, lines in panels.items():
     print(panel, {name: f"{values[0]:.1e}" for name, values in lines.items()})
 
 # %% [markdown]
-# At the start the gates are half open, and a product of many such factors is nothing. But
-# the *last* steps do hear the loss. They open their gates a little, the gradient reaches
-# a little further back, and so on. Gates do not come with a factor near 1. They let the
-# network **learn** it (lesson 05).
+# At the start the gates are half open, and a product of many such factors is next to 0.
+# But the gradient does reach the *last* steps. They open their gates a little, the gradient
+# reaches a little further back, and so on. Gates do not come with a factor near 1. They let
+# the network **learn** it (lesson 05).
 #
 # ## See it in your own model
 #

@@ -223,11 +223,11 @@ figure = drawings_of_gates.draw_lines(panels, "time step t", label)
 lesson.show(figure, "profiles.png")
 
 # %% [markdown]
-# Both pictures show the same loss, from the last step on the right to the first on the
-# left. Before training nearly nothing of it reaches the first half in the gated networks.
-# But the last steps do hear the loss. They open their gates a little, the gradient
-# reaches a little further back, and so on. After training the profile is nearly level, and
-# the error is small. The Elman network started with more gradient, and has not learned.
+# Read both pictures from the right, where the loss is, to the left. Before training next to
+# nothing of the gradient reaches the first steps in the gated networks. But it does reach
+# the last steps. They open their gates a little, the gradient reaches a little further back,
+# and so on. After training the profile is far more level, and the error is small. The Elman
+# network started with more gradient, and has not learned.
 #
 # ## Which gate has learned what?
 #
