@@ -104,8 +104,8 @@ lesson.table(axis)
 #
 # In the *adding problem* there is a number from 0 to 1 at each step, and a mark. The mark
 # is 1 at two steps, one in each half, and 0 at all others. At the end the network has to
-# say the sum of the two marked numbers. Who has learned nothing best says 1 each time. The
-# mean squared error is then the variance of a sum of two uniform numbers,
+# say the sum of the two marked numbers. A network that has learned nothing does best to say
+# 1 each time. The mean squared error is then the variance of a sum of two uniform numbers,
 # $2 \cdot \frac{1}{12} = 0.167$.
 
 # %%
