@@ -314,8 +314,9 @@ print("In this run." if pretrain else "Not in this run: `pretrain = True` adds i
 # ## The test, once
 #
 # Now all networks read the test reviews. The column *gain* compares each with the row above
-# it. Compare with the bag, too: on long reviews single words say most, and what order adds
-# is small. Look for it in the pairs.
+# it. Compare them with the bag, too. On long reviews single words say most, and what order
+# adds is so small that no rung is clearly above the bag. Look for it in the pairs, of which
+# no bag can have one. And a larger network need not be a better one: see the last rows.
 
 # %%
 ladder[0]["test"] = bag.score(*test)
