@@ -111,7 +111,7 @@ apart["GRU"] = cells_by_hand.apart(keras_rnn.GRUCell(3, **how), gru_step, random
 print(f"largest difference to keras_rnn.GRUCell: {apart['GRU']:.1e}")
 
 # %% [markdown]
-# ## Why c is a road
+# ## Why $c_t$ is a road
 #
 # What is left of a change after $k$ steps is a product of $k$ Jacobians (lesson 04). For
 # the Elman network and for the direct path along $c$ they are
@@ -341,12 +341,10 @@ lesson.table(costs)
 # ## Summary
 #
 # 1. A gate is a sigmoid that multiplies: it lets through from nothing to all.
-# 2. Along $c_t$ the gradient is multiplied by $f_t$, along the $h_t$ of a GRU by $z_t$:
-#    no matrix and no $\tanh$ on the road.
-# 3. But at the start these factors are near 1/2 or 0.73, and their product over a hundred
-#    steps is smaller than Elman's.
-# 4. They can be learned. After training they are near 1, except where the state has to
-#    change.
+# 2. Along $c_t$ the gradient is multiplied by $f_t$, along the $h_t$ of a GRU by $z_t$.
+# 3. At the start these factors are near 1/2 or 0.73: over 100 steps, less is left than Elman
+#    leaves.
+# 4. But they can be learned: near 1, except where the state has to change.
 # 5. A forget gate that starts open, with $b_f$ of 1 or more, saves batches.
 # 6. An LSTM has four times the weights of an Elman layer, a GRU three times.
 
