@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_rnn.sampling import sample, uniform
+from keras_rnn.generation.sampling import sample, uniform
 from tests import oracle
 
 
