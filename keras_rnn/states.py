@@ -1,11 +1,11 @@
 """From which states a row goes on: a masked step keeps them, a fresh start replaces them."""
 
-from typing import Any
-
 from keras import ops, tree
 
+from keras_rnn.hints import Nest, Tensor
 
-def masked(mask: Any, new: Any, old: Any) -> Any:
+
+def masked(mask: Tensor, new: Nest, old: Nest) -> Nest:
     """The new values where a mask is true, and the old ones where it is not.
 
     Args:
@@ -19,13 +19,13 @@ def masked(mask: Any, new: Any, old: Any) -> Any:
 
     def chosen(new, old):
         missing = list(range(len(mask.shape), len(new.shape)))
-        where = ops.expand_dims(mask, missing) if missing else mask
-        return ops.where(where, new, old)
+        return ops.where(ops.expand_dims(mask, missing) if missing else mask, new, old)
 
-    return tree.map_structure(chosen, new, old)
+    pairs = zip(tree.flatten(new), tree.flatten(old))
+    return tree.pack_sequence_as(new, [chosen(*pair) for pair in pairs])
 
 
-def carry_on(fresh: Any, first: Any, carried: Any) -> Any:
+def carry_on(fresh: Tensor, first: Nest, carried: Nest) -> Nest:
     """The states that a batch starts from: those carried, or the initial ones.
 
     Args:

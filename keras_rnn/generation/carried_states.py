@@ -5,12 +5,12 @@ in a callback, leaves them where they were.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_rnn.hints import Nest, Tensor
 from keras_rnn.states import carry_on
 
 
@@ -21,7 +21,7 @@ class CarriedStates:
         sizes: List of integers, the units of each state.
     """
 
-    def __init__(self, sizes: list[int]):
+    def __init__(self, sizes: list[int]) -> None:
         self.sizes = sizes
         self._kept: dict[bool, list[keras.Variable]] = {}  # True: those of training
 
@@ -54,7 +54,7 @@ class CarriedStates:
                 replaced.append(kind)
         return replaced
 
-    def start(self, first: Any, fresh: Any, training: bool) -> Any:
+    def start(self, first: Nest, fresh: Tensor, training: bool) -> Nest:
         """The states to start from: the initial ones in the rows that start afresh.
 
         Args:
@@ -79,7 +79,7 @@ class CarriedStates:
             )
         return carry_on(ops.cast(fresh, "bool"), first, carried)
 
-    def end(self, states: Any, training: bool) -> None:
+    def end(self, states: Nest, training: bool) -> None:
         """Keeps the states in which a window ended."""
         kept = self._kept[bool(training)]
         for carried, state in zip(kept, keras.tree.flatten(states)):

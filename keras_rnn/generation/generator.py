@@ -1,7 +1,6 @@
 """A network that writes: texts in, texts out."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -16,6 +15,7 @@ from keras_rnn.generation.sampling import Sampling
 from keras_rnn.generation.saved_model import save_generator
 from keras_rnn.generation.stopping import characters_until, first_stop
 from keras_rnn.generation.writing import CHUNK, UNROLL, WritingLoop
+from keras_rnn.hints import Config, StrPath, Tensor
 from keras_rnn.vocabulary import Vocabulary
 
 STREAM_CHUNK = 4 * UNROLL  # characters that `stream` waits for
@@ -102,7 +102,7 @@ class Generator(CharacterNetwork):
 
     def __init__(
         self,
-        vocabulary: Any,
+        vocabulary: str | Iterable[str],
         cells: RecurrentCell | list[RecurrentCell],
         embedding_units: int = 64,
         dropout: float = 0.0,
@@ -110,7 +110,7 @@ class Generator(CharacterNetwork):
         start: str | None = None,
         unknown: str | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         vocabulary = Vocabulary(vocabulary, unknown)
         one = isinstance(start, str) and len(start) == 1
         if start is not None and not (one and start in vocabulary.characters):
@@ -125,7 +125,7 @@ class Generator(CharacterNetwork):
         self.start, self.unknown = start, unknown
         self._loop = WritingLoop(self)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "vocabulary": self.vocabulary,
@@ -149,7 +149,7 @@ class Generator(CharacterNetwork):
         """
         return self._vocabulary.encode(text)
 
-    def decode(self, ids: Any) -> str:
+    def decode(self, ids: Tensor) -> str:
         """The text of some characters' numbers: `decode(encode(text)) == text`.
 
         Args:
@@ -309,7 +309,7 @@ class Generator(CharacterNetwork):
             )
         return np.array([self.conditions.index(name) for name in names], "int32")
 
-    def export(self, path: str | os.PathLike) -> None:
+    def export(self, path: StrPath) -> None:
         """Writes a TensorFlow SavedModel that writes texts, with the loop inside.
 
         It is for a program that has TensorFlow and nothing else:

@@ -1,7 +1,7 @@
 """The network under a `Generator`: from characters' numbers to what comes next."""
 
 import inspect
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -9,8 +9,9 @@ from keras import ops
 from keras_rnn.arguments import as_strings, as_tensor, fraction, positive_integer
 from keras_rnn.backends import kept_apart
 from keras_rnn.cells import RecurrentCell
-from keras_rnn.cells.cell import independent
+from keras_rnn.cells.initial_state import independent
 from keras_rnn.generation.carried_states import CarriedStates
+from keras_rnn.hints import Config, Nest, Tensor
 from keras_rnn.levels import checked_states, different_cells, one_step
 from keras_rnn.rnn import RNN
 from keras_rnn.text_windows import ConsecutiveWindows
@@ -32,7 +33,7 @@ class CharacterNetwork(keras.Model):
         dropout: float = 0.0,
         conditions: list[str] | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.embedding_units = positive_integer("embedding_units", embedding_units)
         self.dropout = float(fraction("dropout", dropout))
@@ -71,7 +72,7 @@ class CharacterNetwork(keras.Model):
         sizes = [cell.units for cell in cells for _ in cell.initial_state_names]
         self._carried = CarriedStates(sizes)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         cells = [keras.saving.serialize_keras_object(r.cell) for r in self.levels]
         return {
             **super().get_config(),
@@ -82,7 +83,9 @@ class CharacterNetwork(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         cells = [
             keras.saving.deserialize_keras_object(cell, custom_objects=custom_objects)
             for cell in config["cells"]
@@ -91,7 +94,9 @@ class CharacterNetwork(keras.Model):
 
     # All steps of a batch of texts.
 
-    def get_initial_state(self, batch_size: Any, conditions: Any = None) -> list[list]:
+    def get_initial_state(
+        self, batch_size: Tensor | int, conditions: Tensor | None = None
+    ) -> list[list]:
         """The learned state before the first step, once for each row of the batch.
 
         Args:
@@ -120,7 +125,7 @@ class CharacterNetwork(keras.Model):
 
     def call(
         self,
-        inputs: Any,
+        inputs: Nest,
         initial_state: list[list] | None = None,
         return_state: bool = False,
         training: bool = False,
@@ -138,7 +143,7 @@ class CharacterNetwork(keras.Model):
         return (logits, states) if return_state else logits
 
     def outputs_of_levels(
-        self, tokens: Any, states: list[list], training: bool = False
+        self, tokens: Tensor, states: list[list], training: bool = False
     ) -> tuple[list, list[list]]:
         """What each level puts out, tensors (batch, timesteps, units), and all states."""
         sequence, outputs, last_states = self.embedding(tokens), [], []
@@ -176,7 +181,7 @@ class CharacterNetwork(keras.Model):
 
     # One step after the other.
 
-    def step(self, tokens: Any, states: list[list]) -> tuple[Any, list[list]]:
+    def step(self, tokens: Tensor, states: list[list]) -> tuple[Tensor, list[list]]:
         """One step: reads a character, and says what comes next.
 
         Args:
@@ -189,7 +194,7 @@ class CharacterNetwork(keras.Model):
         outputs, states = self.advance(tokens, states)
         return self.logits(outputs), states
 
-    def advance(self, tokens: Any, states: list[list]) -> tuple[Any, list[list]]:
+    def advance(self, tokens: Tensor, states: list[list]) -> tuple[Tensor, list[list]]:
         """`step` without the logits: the outputs of the last level, the new states."""
         tokens = as_tensor("tokens", tokens, rank=1)
         return one_step(self.levels, self.embedding(tokens), states)
@@ -202,7 +207,7 @@ class CharacterNetwork(keras.Model):
         carried = getattr(self, "_carried", None)  # not yet, while it is made
         return [*super().variables, *(carried.variables if carried else [])]
 
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`. `ConsecutiveWindows` are read in their order."""
         call = inspect.signature(super().fit).bind(*args, **kwargs)
         x, validation_data = map(call.arguments.get, ("x", "validation_data"))

@@ -7,13 +7,13 @@ exported graph. `Sampling` is all that `Generator.generate` is told of it, check
 
 import operator
 import random
-from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_rnn.arguments import is_number, positive_integer
 from keras_rnn.generation.stopping import checked_stops
+from keras_rnn.hints import Tensor
 
 LARGEST = float(np.finfo("float32").max)
 
@@ -42,12 +42,12 @@ class Sampling:
         top_p: float | None,
         stop: str | list[str] | None,
         seed: int | None,
-    ):
+    ) -> None:
         self.settings = _checked_settings(temperature, top_k, top_p, len(vocabulary))
         self.seed = _checked_seed(seed)
         self.stops = checked_stops(stop)
 
-    def uniforms(self, rows: int, start: int, steps: int) -> Any:
+    def uniforms(self, rows: int, start: int, steps: int) -> Tensor:
         """Random numbers for so many rows, and for so many steps from `start` on.
 
         Returns:
@@ -58,12 +58,12 @@ class Sampling:
 
 
 def sample(
-    logits: Any,
-    uniforms: Any,
-    temperature: Any = 1.0,
-    top_k: Any = None,
-    top_p: Any = None,
-) -> Any:
+    logits: Tensor,
+    uniforms: Tensor,
+    temperature: Tensor | float = 1.0,
+    top_k: Tensor | int | None = None,
+    top_p: Tensor | float | None = None,
+) -> Tensor:
     """Draws a character from each row of logits.
 
     With the characters sorted from the likeliest, p their probabilities
@@ -88,8 +88,12 @@ def sample(
 
 
 def prepare(
-    uniforms: Any, characters: int, temperature: Any, top_k: Any, top_p: Any
-) -> tuple:
+    uniforms: Tensor,
+    characters: int,
+    temperature: Tensor | float,
+    top_k: Tensor | int | None,
+    top_p: Tensor | float | None,
+) -> tuple[Tensor, ...]:
     """What `draw` needs beside the logits, worked out once for all steps."""
     top_k = characters if top_k is None else top_k
     top_p = 1.0 if top_p is None else top_p
@@ -104,8 +108,13 @@ def prepare(
 
 
 def draw(
-    logits: Any, uniforms: Any, scale: Any, ranks: Any, penalty: Any, reach: Any
-) -> Any:
+    logits: Tensor,
+    uniforms: Tensor,
+    scale: Tensor,
+    ranks: Tensor,
+    penalty: Tensor,
+    reach: Tensor,
+) -> Tensor:
     """One draw for each row, (batch,): the loop runs this, so it is short."""
     logits, ids = ops.top_k(ops.cast(logits, "float32"), logits.shape[-1])
     p = ops.softmax(logits * scale + penalty)  # (batch, characters), falling
@@ -118,7 +127,7 @@ def draw(
     return ops.cast(ops.sum(chosen, axis=-1), "int32")
 
 
-def uniform(seed: Any, rows: Any, steps: Any) -> Any:
+def uniform(seed: Tensor, rows: Tensor, steps: Tensor) -> Tensor:
     """Random numbers that are a hash of where they stand, and so need no order.
 
     That of a row and a step is the same whatever else is sampled, on every backend, and in

@@ -1,15 +1,15 @@
 """A SavedModel from prompts to texts, with the whole loop inside: TensorFlow's alone."""
 
-import os
 from typing import Any
 
 import keras
 
 from keras_rnn.generation.sampling import uniform
 from keras_rnn.generation.writing import UNROLL, WritingLoop
+from keras_rnn.hints import StrPath
 
 
-def save_generator(model: Any, loop: WritingLoop, path: str | os.PathLike) -> None:
+def save_generator(model: Any, loop: WritingLoop, path: StrPath) -> None:
     """The SavedModel of `Generator.export`.
 
     Args:

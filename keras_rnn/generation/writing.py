@@ -1,7 +1,6 @@
 """The loop that writes: each step reads the character that the step before sampled."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from keras import ops
@@ -9,6 +8,7 @@ from keras import ops
 from keras_rnn.backends import compiled
 from keras_rnn.generation.network import CharacterNetwork
 from keras_rnn.generation.sampling import Sampling, draw, prepare
+from keras_rnn.hints import Tensor
 from keras_rnn.states import masked
 
 UNROLL = 4  # steps in one iteration of the writing loop, which costs as much as a step
@@ -22,7 +22,7 @@ class WritingLoop:
         model: The network.
     """
 
-    def __init__(self, model: CharacterNetwork):
+    def __init__(self, model: CharacterNetwork) -> None:
         self.model = model
         self._compiled: dict[str, Callable] = {}
 
@@ -60,7 +60,9 @@ class WritingLoop:
             )
             yield ops.convert_to_numpy(written)[:count].T
 
-    def begin(self, tokens: Any, lengths: Any, classes: Any) -> tuple[Any, list]:
+    def begin(
+        self, tokens: Tensor, lengths: Tensor, classes: Tensor
+    ) -> tuple[Tensor, list]:
         """Reads each prompt but for its last character: that one, and the states."""
         ends = lengths - 1  # where the last character stands, (batch,)
 
@@ -75,8 +77,13 @@ class WritingLoop:
         return last[:, 0], states
 
     def write(
-        self, last: Any, states: list, uniforms: Any, count: Any, settings: list
-    ) -> tuple[Any, Any, list]:
+        self,
+        last: Tensor,
+        states: list,
+        uniforms: Tensor,
+        count: Tensor,
+        settings: list,
+    ) -> tuple[Tensor, Tensor, list]:
         """Writes characters: (steps, batch), the last of them, the states after it.
 
         The first `count` of them are written, and up to a multiple of `UNROLL`, as the

@@ -1,10 +1,9 @@
 """The loop that writes a translation: beam search, of which the greedy text is a part."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
+from keras_rnn.hints import Tensor
 from keras_rnn.seq2seq.network import EncoderDecoderNetwork
 from keras_rnn.vocabulary import PADDING, STOP
 
@@ -12,8 +11,8 @@ NEVER = -1e9  # the log-probability of what must not be written
 
 
 def beam_search(
-    model: EncoderDecoderNetwork, source: Any, beam_width: int, max_length: int
-) -> tuple[Any, Any]:
+    model: EncoderDecoderNetwork, source: Tensor, beam_width: int, max_length: int
+) -> tuple[Tensor, Tensor]:
     """From sources to what is written. See `EncoderDecoder.translate`.
 
     Args:
@@ -78,7 +77,7 @@ def beam_search(
     return texts, ops.max(scores, axis=-1)
 
 
-def continuations(totals: Any) -> tuple[Any, Any, Any]:
+def continuations(totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The best continuations of a beam, of which the first is the greedy one.
 
     Args:

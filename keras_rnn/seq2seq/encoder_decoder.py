@@ -1,8 +1,7 @@
 """A network that reads a text and writes another one: texts in, texts out."""
 
 import functools
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -13,6 +12,7 @@ from keras_rnn.arguments import as_integers, as_string, as_strings, positive_int
 from keras_rnn.backends import compiled
 from keras_rnn.cells import RecurrentCell
 from keras_rnn.export import new_saved_model
+from keras_rnn.hints import Config, StrPath, Tensor
 from keras_rnn.pieces import vocabulary_of
 from keras_rnn.seq2seq.beam import beam_search
 from keras_rnn.seq2seq.network import EncoderDecoderNetwork
@@ -114,8 +114,8 @@ class EncoderDecoder(EncoderDecoderNetwork):
 
     def __init__(
         self,
-        source_vocabulary: Any,
-        target_vocabulary: Any,
+        source_vocabulary: str | Iterable[str],
+        target_vocabulary: str | Iterable[str],
         cells: RecurrentCell | list[RecurrentCell],
         embedding_units: int = 64,
         bidirectional: bool = False,
@@ -123,7 +123,7 @@ class EncoderDecoder(EncoderDecoderNetwork):
         max_length: int = 100,
         unknown: str | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         source = vocabulary_of(source_vocabulary, unknown, FIRST, "source_vocabulary")
         target = vocabulary_of(target_vocabulary, None, FIRST, "target_vocabulary")
         super().__init__(
@@ -143,7 +143,7 @@ class EncoderDecoder(EncoderDecoderNetwork):
         # Kept out of Keras's tracking: the compiled loops are not part of the model.
         object.__setattr__(self, "_compiled", {})
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "source_vocabulary": self.source_vocabulary,
@@ -189,7 +189,7 @@ class EncoderDecoder(EncoderDecoderNetwork):
         previous = np.pad(target[:, :-1], ((0, 0), (1, 0)))  # PADDING goes before all
         return (source, previous), target
 
-    def decode(self, numbers: Any) -> str:
+    def decode(self, numbers: Tensor) -> str:
         """The text of numbers of target characters, up to the stop.
 
         Args:
@@ -208,7 +208,9 @@ class EncoderDecoder(EncoderDecoderNetwork):
 
     # Writing.
 
-    def write(self, source: Any, beam_width: int, max_length: int) -> tuple[Any, Any]:
+    def write(
+        self, source: Tensor, beam_width: int, max_length: int
+    ) -> tuple[Tensor, Tensor]:
         """The whole loop: from sources to what is written. See `translate`.
 
         Args:
@@ -336,7 +338,7 @@ class EncoderDecoder(EncoderDecoderNetwork):
 
     def export(
         self,
-        path: str | os.PathLike,
+        path: StrPath,
         beam_width: int = 1,
         max_length: int | None = None,
     ) -> None:

@@ -1,6 +1,6 @@
 """The network under an `EncoderDecoder`: from two texts' numbers to what comes next."""
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_rnn.arguments import as_tensor, positive_integer
 from keras_rnn.cells import RecurrentCell
+from keras_rnn.hints import Config, Tensor
 from keras_rnn.levels import different_cells, one_step
 from keras_rnn.rnn import RNN
 from keras_rnn.vocabulary import FIRST, PADDING
@@ -36,7 +37,7 @@ class EncoderDecoderNetwork(keras.Model):
         bidirectional: bool = False,
         attention: str | keras.layers.Attention | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.embedding_units = positive_integer("embedding_units", embedding_units)
         if not isinstance(bidirectional, (bool, np.bool_)):
@@ -109,7 +110,7 @@ class EncoderDecoderNetwork(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: the model is built when it is made."""
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "cells": self._cell_configs,
@@ -119,7 +120,9 @@ class EncoderDecoderNetwork(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         def made(value):
             return keras.saving.deserialize_keras_object(
                 value, custom_objects=custom_objects
@@ -131,7 +134,7 @@ class EncoderDecoderNetwork(keras.Model):
 
     # All steps of a batch of texts.
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
         if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
             raise ValueError(
                 "`inputs` must be a tuple of two: the source, and the target moved on by "
@@ -141,8 +144,8 @@ class EncoderDecoderNetwork(keras.Model):
         return self.follow(source, previous, training)[0]
 
     def follow(
-        self, source: Any, previous: Any, training: bool = False
-    ) -> tuple[Any, Any]:
+        self, source: Tensor, previous: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """The logits where the characters before are known, and where attention looks."""
         states, memory = self.read(source, training)
         outputs = self.target_embedding(previous)  # (batch, T, embedding_units)
@@ -151,7 +154,7 @@ class EncoderDecoderNetwork(keras.Model):
         outputs, weights = self.look_back(outputs, memory, training)
         return self.logits(outputs), weights
 
-    def read(self, source: Any, training: bool = False) -> tuple[list[list], tuple]:
+    def read(self, source: Tensor, training: bool = False) -> tuple[list[list], tuple]:
         """The encoder: from a source to the initial states of the decoder.
 
         Args:
@@ -176,8 +179,8 @@ class EncoderDecoderNetwork(keras.Model):
         return states, (outputs, keys, mask)
 
     def look_back(
-        self, states: Any, memory: tuple, training: bool = False
-    ) -> tuple[Any, Any]:
+        self, states: Tensor, memory: tuple, training: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """Attention: what the states of the decoder make of all states of the encoder.
 
         Args:
@@ -208,8 +211,8 @@ class EncoderDecoderNetwork(keras.Model):
     # One step after the other.
 
     def step(
-        self, tokens: Any, states: list[list], memory: tuple
-    ) -> tuple[Any, list[list]]:
+        self, tokens: Tensor, states: list[list], memory: tuple
+    ) -> tuple[Tensor, list[list]]:
         """One step of the decoder: reads a character, and says what comes next.
 
         Args:

@@ -1,13 +1,13 @@
 """A SavedModel from texts to translations, with the whole loop inside: TensorFlow's alone."""
 
-import os
 from typing import Any
 
+from keras_rnn.hints import StrPath
 from keras_rnn.vocabulary import PADDING
 
 
 def save_translator(
-    model: Any, path: str | os.PathLike, beam_width: int, max_length: int
+    model: Any, path: StrPath, beam_width: int, max_length: int
 ) -> None:
     """The SavedModel of `EncoderDecoder.export`, whose arguments it takes."""
     import tensorflow as tf
