@@ -1,8 +1,13 @@
 """The metric of a network that writes texts: the fraction that is right altogether."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_rnn.hints import Config
 from keras_rnn.vocabulary import PADDING
 
 
@@ -27,10 +32,10 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
     0.5
     """
 
-    def __init__(self, name="exact_match", dtype=None):
+    def __init__(self, name: str = "exact_match", dtype: Any = None) -> None:
         super().__init__(_exact, name=name, dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name, "dtype": self.dtype}
 
 

@@ -4,16 +4,21 @@
 order, for truncated back-propagation through time.
 """
 
+from __future__ import annotations
+
 import numbers
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_rnn.arguments import as_integers, positive_integer
 
 
-def windows(tokens, timesteps):
+def windows(tokens: ArrayLike, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
     """Cuts a text into windows, each of which is an example of its own.
 
     Args:
@@ -44,6 +49,10 @@ def windows(tokens, timesteps):
     cut = count * timesteps
     x, y = tokens[:cut], tokens[1 : cut + 1]
     return x.reshape(count, timesteps), y.reshape(count, timesteps)
+
+
+# For each row of a batch the windows that it reads: (text, first step).
+_Rows = list[list[tuple[int, int]]]
 
 
 class ConsecutiveWindows(keras.utils.PyDataset):
@@ -78,13 +87,20 @@ class ConsecutiveWindows(keras.utils.PyDataset):
     [[3, 4, 5], [9, 10, 11]] [False, False] [[4, 5, 6], [10, 11, 12]]
     """
 
-    def __init__(self, texts, batch_size, timesteps, conditions=None, seed=None):
+    def __init__(
+        self,
+        texts: ArrayLike | Sequence[ArrayLike],
+        batch_size: int,
+        timesteps: int,
+        conditions: ArrayLike | None = None,
+        seed: int | None = None,
+    ) -> None:
         super().__init__()
         self.batch_size = batch_size = positive_integer("batch_size", batch_size)
         self.timesteps = timesteps = positive_integer("timesteps", timesteps)
         self.seed, self.epoch = _checked_seed(seed), 0
-        self.texts = _listed(texts)
-        if self.texts is None:
+        listed = _listed(texts)
+        if listed is None:
             text = as_integers("texts", texts)
             size = (text.size - 1) // timesteps // batch_size * timesteps
             if size < 1:
@@ -92,13 +108,14 @@ class ConsecutiveWindows(keras.utils.PyDataset):
                     f"`texts` must fill a window of {timesteps} for each of the "
                     f"{batch_size} rows. Received: a text of {text.size} characters"
                 )
-            self.texts = [text[i * size :][: size + 1] for i in range(batch_size)]
+            listed = [text[i * size :][: size + 1] for i in range(batch_size)]
             self.seed = None
-        if not self.texts or any(text.size < 2 for text in self.texts):
+        if not listed or any(text.size < 2 for text in listed):
             raise ValueError(
                 "`texts` must be the numbers of at least two characters each. Received: "
-                f"shapes {sorted({text.shape for text in self.texts})}"
+                f"shapes {sorted({text.shape for text in listed})}"
             )
+        self.texts = listed
         self.conditions = None
         if conditions is not None:
             self.conditions = as_integers("conditions", conditions)
@@ -107,10 +124,10 @@ class ConsecutiveWindows(keras.utils.PyDataset):
                     f"`conditions` must hold one number for each of {len(self.texts)} "
                     f"texts. Received: conditions.shape={self.conditions.shape}"
                 )
-        self._laid_out = None, None  # an epoch, and its rows
+        self._laid_out: tuple[int, _Rows] = -1, []  # an epoch, and its rows
 
-    def _rows(self):
-        """For each row the windows that it reads in this epoch: (text, first step)."""
+    def _rows(self) -> _Rows:
+        """The rows of this epoch."""
         epoch, rows = self._laid_out
         if epoch == self.epoch:
             return rows
@@ -118,16 +135,16 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         if self.seed is not None:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
         rows = [[] for _ in range(self.batch_size)]
-        for text in order:
+        for text in order.tolist():
             steps = range(0, len(self.texts[text]) - 1, self.timesteps)
             min(rows, key=len).extend((text, step) for step in steps)
         self._laid_out = self.epoch, rows
         return rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return max(map(len, self._rows()))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         index = range(len(self))[index]  # no batch beyond the last: an IndexError
         shape = (self.batch_size, self.timesteps)
         x, y = np.zeros(shape, "int32"), np.full(shape, -1, "int32")
@@ -146,11 +163,11 @@ class ConsecutiveWindows(keras.utils.PyDataset):
             inputs["conditions"] = conditions
         return inputs, y
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.epoch += 1
 
 
-def _listed(texts):
+def _listed(texts: Any) -> list[np.ndarray] | None:
     """The texts of a list, each as an array; `None` for one text, of integers."""
     if not isinstance(texts, (list, tuple)) or (
         texts and all(isinstance(each, numbers.Integral) for each in texts)

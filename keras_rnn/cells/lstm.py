@@ -1,11 +1,16 @@
 """The LSTM cell: a memory that gates open and close, one time step of it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_rnn.arguments import given
 from keras_rnn.cells.cell import RecurrentCell
 from keras_rnn.cells.derivatives import DERIVATIVES
+from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -83,47 +88,50 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         ValueError: see `keras_rnn.cells.RecurrentCell`.
     """
 
-    initial_state_names = ("initial_state", "initial_carry")
+    # The mixin names one state.
+    initial_state_names = ("initial_state", "initial_carry")  # type: ignore[assignment]
     saved_count = 5
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         *,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        implementation=2,
-        **kwargs,
-    ):
+        output_units: int | None = None,
+        output_activation: Activation = None,
+        output_kernel_initializer: Initializer = "glorot_uniform",
+        output_bias_initializer: Initializer = "zeros",
+        output_kernel_regularizer: Regularizer = None,
+        output_bias_regularizer: Regularizer = None,
+        output_kernel_constraint: Constraint = None,
+        output_bias_constraint: Constraint = None,
+        learn_initial_state: bool = True,
+        initial_state_initializer: Initializer = "random_normal",
+        initial_state_regularizer: Regularizer = None,
+        initial_state_constraint: Constraint = None,
+        implementation: int = 2,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**given(locals()))
 
-    def step(self, projected, recurrent, states):
+    def step(
+        self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The six equations of h_t and c_t."""
         _, c_prev = states
         i, f, g, o = ops.split(projected + recurrent, 4, axis=-1)
@@ -133,7 +141,9 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         h = o * self.activation(c)
         return [h, c], [i, f, g, o, c_prev]
 
-    def step_backward(self, d_states, h, saved):
+    def step_backward(
+        self, d_states: list[Tensor], h: Tensor, saved: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Back through the six equations, from the last to the first.
 
         Write a' for the derivatives of the activations. c_t is seen through h_t and

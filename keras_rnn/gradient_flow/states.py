@@ -1,5 +1,7 @@
 """The gradient with respect to each state, and the Jacobians between states."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import keras
@@ -10,9 +12,17 @@ from keras_rnn.arguments import as_tensor, positive_integer
 from keras_rnn.backends import value_and_gradients
 from keras_rnn.gradient_flow.probe import Probe, norm_of
 from keras_rnn.gradient_flow.watching import step_of, unnoticed, watched
+from keras_rnn.hints import Nest, Tensor
 
 
-def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0):
+def state_gradients(
+    model: keras.Model,
+    x: Nest,
+    y: Nest,
+    sample_weight: Tensor | None = None,
+    per_example: bool = False,
+    state: int = 0,
+) -> dict[str, np.ndarray]:
     """How much the loss depends on each state: the norm of dL/dh_t at each time step.
 
     It is the total derivative, through the output of step t and through all later
@@ -87,7 +97,9 @@ class JacobianSpectrum(NamedTuple):
     spectral_radius: np.ndarray
 
 
-def jacobian_spectrum(layer, x, steps=1, mask=None):
+def jacobian_spectrum(
+    layer: keras.layers.RNN, x: Tensor, steps: int = 1, mask: Tensor | None = None
+) -> JacobianSpectrum:
     """What becomes of a small change of the state: the spectrum of dh_t/dh_{t-steps}.
 
     With `steps=1` that is the Jacobian of one step of the cell, at the states and inputs
