@@ -23,7 +23,7 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
         dtype: The dtype of the metric.
 
     Call arguments (`update_state`):
-        y_true: Integer tensor of shape `(batch, length)`, the numbers of the characters.
+        y_true: Integer tensor of shape `(batch, length)`, the characters' numbers.
         y_pred: Tensor of shape `(batch, length, characters)`, logits or probabilities.
         sample_weight: Tensor of shape `(batch,)`, or `None`.
 

@@ -67,8 +67,8 @@ class ElmanRNN(_CellRNN):
 
     It stands wherever `keras.layers.SimpleRNN` stands, with the same arguments in the
     same order. With `learn_initial_state=False` and without `output_units` it is that
-    layer, and the weights of one fit the other. The shapes of the weights and the source:
-    see `keras_rnn.ElmanCell`.
+    layer, and the weights of one fit the other. The shapes of the weights and the
+    source: see `keras_rnn.ElmanCell`.
 
     Args:
         units: Positive integer, size of the state h_t.

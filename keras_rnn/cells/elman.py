@@ -22,8 +22,8 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         h_t = activation(x_t @ kernel + h_{t-1} @ recurrent_kernel + bias)
         y_t = output_activation(h_t @ output_kernel + output_bias)
 
-    With `output_units=None` the output is the state, y_t = h_t. The initial state h_0 is
-    a weight, random at the start and trained by back-propagation.
+    With `output_units=None` the output is the state, y_t = h_t. The initial state h_0
+    is a weight, random at the start and trained by back-propagation.
 
     | symbol | here | shape |
     |---|---|---|

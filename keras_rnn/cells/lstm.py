@@ -17,10 +17,10 @@ from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Te
 class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     """One time step of a long short-term memory.
 
-    Beside the hidden state h_t the cell carries a cell state c_t. What it was is kept as
-    far as the forget gate f_t lets it, and what is new, g_t, is added as far as the input
-    gate i_t lets it: along c the gradient is multiplied by f_t, not by a matrix, and need
-    not vanish.
+    Beside the hidden state h_t the cell carries a cell state c_t. What it was is kept
+    as far as the forget gate f_t lets it, and what is new, g_t, is added as far as the
+    input gate i_t lets it: along c the gradient is multiplied by f_t, not by a matrix,
+    and need not vanish.
 
         i_t = recurrent_activation(x_t @ W_i + h_{t-1} @ R_i + b_i)
         f_t = recurrent_activation(x_t @ W_f + h_{t-1} @ R_f + b_f)
@@ -147,8 +147,8 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Back through the six equations, from the last to the first.
 
-        Write d x for dL/dx. The loss depends on c_t through h_t and through c_{t+1}; the
-        second part comes in as `d_c`:
+        Write d x for dL/dx. The loss depends on c_t through h_t and through c_{t+1};
+        the second part comes in as `d_c`:
 
             d o_t      =  d h_t * activation(c_t)
             d c_t     +=  d h_t * o_t * activation'(c_t)

@@ -105,8 +105,8 @@ class Probe:
         compiled: Whether to compile the pass, since it is to run many times.
 
     Raises:
-        ValueError: `model` is not compiled, or has no recurrent layer; the others are no
-            arrays, or of different lengths.
+        ValueError: `model` is not compiled, or has no recurrent layer; the others are
+            no arrays, or of different lengths.
     """
 
     def __init__(

@@ -47,8 +47,8 @@ def state_gradients(
             c_{t+1} alone. Cells without such a state are left out.
 
     Returns:
-        Dictionary with a float64 array for each recurrent layer, of shape `(timesteps,)`,
-        or `(batch, timesteps)` with `per_example`. The names are those of the layers,
+        Dictionary with a float64 array for each recurrent layer, of shape
+        `(timesteps,)`, or `(batch, timesteps)` with `per_example`. The names are those of the layers,
         `outer/inner` where one is inside the other. A stack of cells has an entry for
         each, `layer/cell`, and a layer that is called again gets another, `layer (2)`.
 
