@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -24,6 +22,14 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
         name: String.
         dtype: The dtype of the metric.
 
+    Call arguments (`update_state`):
+        y_true: Integer tensor of shape `(batch, length)`, the characters' numbers.
+        y_pred: Tensor of shape `(batch, length, characters)`, logits or probabilities.
+        sample_weight: Tensor of shape `(batch,)`, or `None`.
+
+    Raises:
+        ValueError: `y_pred` does not have the shape of `y_true` and one axis more.
+
     Example:
     >>> metric = ExactMatch()
     >>> logits = keras.ops.one_hot(numpy.array([[3, 1, 2], [3, 2, 2]]), 4)
@@ -32,7 +38,9 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
     0.5
     """
 
-    def __init__(self, name: str = "exact_match", dtype: Any = None) -> None:
+    def __init__(
+        self, name: str = "exact_match", dtype: str | keras.DTypePolicy | None = None
+    ) -> None:
         super().__init__(_exact, name=name, dtype=dtype)
 
     def get_config(self) -> Config:

@@ -67,7 +67,8 @@ class ElmanRNN(_CellRNN):
 
     It stands wherever `keras.layers.SimpleRNN` stands, with the same arguments in the
     same order. With `learn_initial_state=False` and without `output_units` it is that
-    layer, and the weights of one fit the other.
+    layer, and the weights of one fit the other. The shapes of the weights and the
+    source: see `keras_rnn.ElmanCell`.
 
     Args:
         units: Positive integer, size of the state h_t.
@@ -166,9 +167,19 @@ class ElmanRNN(_CellRNN):
 class LSTM(_CellRNN):
     """A long short-term memory over time: `RNN(LSTMCell(units, ...), ...)` in one line.
 
+        i_t = recurrent_activation(x_t @ W_i + h_{t-1} @ R_i + b_i)
+        f_t = recurrent_activation(x_t @ W_f + h_{t-1} @ R_f + b_f)
+        g_t =           activation(x_t @ W_g + h_{t-1} @ R_g + b_g)
+        o_t = recurrent_activation(x_t @ W_o + h_{t-1} @ R_o + b_o)
+
+        c_t = f_t * c_{t-1} + i_t * g_t
+        h_t = o_t * activation(c_t)
+        y_t = output_activation(h_t @ output_kernel + output_bias)
+
     It stands wherever `keras.layers.LSTM` stands, with the same arguments in the same
     order. With `learn_initial_state=False` and without `output_units` it is that layer,
-    and the weights of one fit the other.
+    and the weights of one fit the other. The shapes of the weights and the sources: see
+    `keras_rnn.LSTMCell`.
 
     Args:
         units: Positive integer, size of the states h_t and c_t.
@@ -269,9 +280,17 @@ class LSTM(_CellRNN):
 class GRU(_CellRNN):
     """A gated recurrent unit over time: `RNN(GRUCell(units, ...), ...)` in one line.
 
+        z_t = recurrent_activation(x_t @ W_z + h_{t-1} @ R_z + b_z + c_z)
+        r_t = recurrent_activation(x_t @ W_r + h_{t-1} @ R_r + b_r + c_r)
+        n_t =           activation(x_t @ W_n + b_n + r_t * (h_{t-1} @ R_n + c_n))
+
+        h_t = z_t * h_{t-1} + (1 - z_t) * n_t
+        y_t = output_activation(h_t @ output_kernel + output_bias)
+
     It stands wherever `keras.layers.GRU` stands, with the same arguments in the same
     order. With `learn_initial_state=False` and without `output_units` it is that layer,
-    and the weights of one fit the other.
+    and the weights of one fit the other. The shapes of the weights and the sources: see
+    `keras_rnn.GRUCell`.
 
     Args:
         units: Positive integer, size of the state h_t.

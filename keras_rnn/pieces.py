@@ -145,7 +145,11 @@ class Pieces(Vocabulary):
         self._longest = max(map(len, self.characters))
 
     def encode(self, text: str) -> np.ndarray:
-        """The numbers of the pieces of a text: an int32 array of shape `(pieces,)`."""
+        """The numbers of the pieces of a text: an int32 array of shape `(pieces,)`.
+
+        Raises:
+            ValueError: no piece fits at some character, and there is no `unknown`.
+        """
         text = as_string("text", text)
         places: list[int] = []
         strange: set[str] = set()

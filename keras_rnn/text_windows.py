@@ -26,8 +26,9 @@ def windows(tokens: ArrayLike, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
         timesteps: Positive integer, the length of a window.
 
     Returns:
-        `x` and `y`, arrays of shape `((n - 1) // timesteps, timesteps)`: `y` is one
-        character further. What does not fill a window is left out.
+        `x` and `y`, arrays of shape `((n - 1) // timesteps, timesteps)`, of the dtype
+        of `tokens`: `y` is one character further. What does not fill a window is left
+        out.
 
     Raises:
         ValueError: `timesteps` is not a positive integer, `tokens` are no integers, or
@@ -59,9 +60,10 @@ class ConsecutiveWindows(keras.utils.PyDataset):
     """Windows of texts, in order: a row goes on where it stopped in the batch before.
 
     It is what `Generator.fit` needs for truncated back-propagation through time. Batch
-    b is `({"tokens": x, "fresh": fresh}, y)`, with x and y of shape `(batch, timesteps)`
-    and `fresh`, `(batch,)`, true in the rows that start a text: they start from the
-    learned initial state, the others from where batch b - 1 left them.
+    b is `({"tokens": x, "fresh": fresh}, y)`, with x and y of shape `(batch,
+    timesteps)`, int32, and `fresh`, `(batch,)`, true in the rows that start a text: they
+    start from the learned initial state, the others from where batch b - 1 left them.
+    With `conditions` the dictionary has them as well, `(batch,)`, int32.
 
     One long text is cut into `batch_size` pieces of equal length, one for each row. Of
     a list of texts, each row reads one after the other; where a text does not fill its
@@ -164,6 +166,7 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         return inputs, y
 
     def on_epoch_end(self) -> None:
+        """Keras calls it: the texts of a list come in another order from now on."""
         self.epoch += 1
 
 

@@ -106,7 +106,11 @@ class Vocabulary:
         return (places + self.first).astype("int32")
 
     def split(self, text: str) -> list[str]:
-        """The characters of a text as the network reads them, a list of strings."""
+        """The characters of a text as the network reads them, a list of strings.
+
+        Raises:
+            ValueError: see `encode`.
+        """
         return [self.characters[number - self.first] for number in self.encode(text)]
 
     def _refuse(self, characters: Iterable[str]) -> NoReturn:
@@ -173,7 +177,7 @@ class Vocabulary:
             numbers: Integer tensor of shape `(batch, length)`.
 
         Returns:
-            String tensor of shape `(batch,)`.
+            String tensor of shape `(batch,)`. Numbers below `first` are left out.
         """
         import tensorflow as tf
 

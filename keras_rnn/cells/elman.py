@@ -16,15 +16,14 @@ from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Te
 class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
     """One time step of an Elman network.
 
-    The cell reads an input x_t, mixes it with what it remembers, h_{t-1}, and gives a
-    new memory and an output:
+    The cell reads an input x_t, mixes it with what it remembers, the hidden state
+    h_{t-1}, and gives a new hidden state and an output:
 
         h_t = activation(x_t @ kernel + h_{t-1} @ recurrent_kernel + bias)
         y_t = output_activation(h_t @ output_kernel + output_bias)
 
-    With `output_units=None` the output is the state, y_t = h_t. The memory before the
-    first step, h_0, is a vector of its own, random at the start and trained by
-    back-propagation.
+    With `output_units=None` the output is the state, y_t = h_t. The initial state h_0
+    is a weight, random at the start and trained by back-propagation.
 
     | symbol | here | shape |
     |---|---|---|
@@ -66,12 +65,13 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
-        inputs: Tensor of shape `(batch, features)`, x_t.
+        inputs: Tensor of shape `(batch, features)`, x_t: numbers of any dtype.
         states: List of one tensor of shape `(batch, units)`, h_{t-1}.
         training: Boolean: whether dropout is at work.
 
     Returns:
-        The output y_t, and the list `[h_t]`.
+        The output y_t, and the list `[h_t]`, in the compute dtype (float32, or as
+        `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
         ValueError: see `keras_rnn.cells.RecurrentCell`.
@@ -126,7 +126,7 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
     def step_backward(
         self, d_states: list[Tensor], h: Tensor, saved: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor | None]]:
-        """delta_t = d h_t * activation'(z_t), with z_t = projected + recurrent.
+        """dL/da_t = dL/dh_t * activation'(a_t), with a_t = projected + recurrent.
 
         The derivative is written in terms of h_t: for tanh, 1 - h_t^2.
         """

@@ -76,12 +76,13 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
-        inputs: Tensor of shape `(batch, features)`, x_t.
+        inputs: Tensor of shape `(batch, features)`, x_t: numbers of any dtype.
         states: List of one tensor of shape `(batch, units)`, h_{t-1}.
         training: Boolean: whether dropout is at work.
 
     Returns:
-        The output y_t, and the list `[h_t]`.
+        The output y_t, and the list `[h_t]`, in the compute dtype (float32, or as
+        `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
         ValueError: see `keras_rnn.cells.RecurrentCell`.
@@ -168,7 +169,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Back through the equations, from the last to the first.
 
-        Write a' for the derivatives of the activations, and h_n for h_{t-1} @ R_n + c_n:
+        Write d x for dL/dx, and h_n for h_{t-1} @ R_n + c_n:
 
             d z_t      =  d h_t * (h_{t-1} - n_t)
             d n_t      =  d h_t * (1 - z_t)

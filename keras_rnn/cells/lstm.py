@@ -17,10 +17,10 @@ from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Te
 class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     """One time step of a long short-term memory.
 
-    Beside the state h_t the cell carries a memory c_t. What it was is kept as far as the
-    forget gate f_t lets it, and what is new, g_t, is added as far as the input gate i_t
-    lets it: along c the gradient is multiplied by f_t, not by a matrix, and need not
-    vanish.
+    Beside the hidden state h_t the cell carries a cell state c_t. What it was is kept
+    as far as the forget gate f_t lets it, and what is new, g_t, is added as far as the
+    input gate i_t lets it: along c the gradient is multiplied by f_t, not by a matrix,
+    and need not vanish.
 
         i_t = recurrent_activation(x_t @ W_i + h_{t-1} @ R_i + b_i)
         f_t = recurrent_activation(x_t @ W_f + h_{t-1} @ R_f + b_f)
@@ -77,12 +77,13 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
-        inputs: Tensor of shape `(batch, features)`, x_t.
+        inputs: Tensor of shape `(batch, features)`, x_t: numbers of any dtype.
         states: List of two tensors of shape `(batch, units)`, h_{t-1} and c_{t-1}.
         training: Boolean: whether dropout is at work.
 
     Returns:
-        The output y_t, and the list `[h_t, c_t]`.
+        The output y_t, and the list `[h_t, c_t]`, in the compute dtype (float32, or as
+        `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
         ValueError: see `keras_rnn.cells.RecurrentCell`.
@@ -146,8 +147,8 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Back through the six equations, from the last to the first.
 
-        Write a' for the derivatives of the activations. c_t is seen through h_t and
-        through c_{t+1}; the second part comes in as `d_c`:
+        Write d x for dL/dx. The loss depends on c_t through h_t and through c_{t+1};
+        the second part comes in as `d_c`:
 
             d o_t      =  d h_t * activation(c_t)
             d c_t     +=  d h_t * o_t * activation'(c_t)
@@ -156,7 +157,8 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
             d g_t      =  d c_t * i_t
             d c_{t-1}  =  d c_t * f_t
 
-        and each gate's gradient times its a' is that of the sum inside it.
+        and each of them, times the derivative of its activation, is the gradient with
+        respect to the sum inside it.
         """
         gate, activation = self.recurrent_activation, self.activation
         d_h, d_c = d_states

@@ -25,6 +25,9 @@ def arrays_for(
         variables: List of its variables, in the order of a file.
         store: What the file holds for this cell: arrays by `"0"`, `"1"`, ...
 
+    Returns:
+        List with an array for each variable.
+
     Raises:
         ValueError: the file lacks any other weight, or has more than the cell.
     """

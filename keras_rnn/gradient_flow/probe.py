@@ -79,7 +79,14 @@ class Level(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one pass over the probe found: all in NumPy."""
+    """What one pass over the probe found: all in NumPy.
+
+    Attributes:
+        loss: The loss.
+        variables: The values of the trainable variables by path.
+        gradients: The gradients with respect to them by path.
+        levels: The recurrent cells, in the order of the calls.
+    """
 
     loss: float
     variables: dict[str, np.ndarray]
@@ -96,6 +103,10 @@ class Probe:
         y: Its targets.
         sample_weight: Weights of the examples, or `None`.
         compiled: Whether to compile the pass, since it is to run many times.
+
+    Raises:
+        ValueError: `model` is not compiled, or has no recurrent layer; the others are
+            no arrays, or of different lengths.
     """
 
     def __init__(
@@ -143,6 +154,7 @@ class Probe:
         self._pass = compiled_once(self._backward) if compiled else self._backward
 
     def __call__(self) -> Reading:
+        """One pass over the batch, with the weights that the model has now."""
         model = self.model
         trainable = [ops.copy(v) for v in model.trainable_variables]
         others = [ops.copy(v) for v in model.non_trainable_variables]

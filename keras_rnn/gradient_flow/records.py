@@ -35,7 +35,14 @@ def rows(record: Record) -> Iterator[tuple[int, str, str, int | str, float]]:
 
 
 class Board:
-    """Writes records for TensorBoard."""
+    """Writes records for TensorBoard.
+
+    Args:
+        log_dir: The folder to write to.
+
+    Raises:
+        ImportError: TensorFlow or TensorBoard is not installed.
+    """
 
     def __init__(self, log_dir: pathlib.Path) -> None:
         # TensorFlow writes the summaries, and needs TensorBoard for them.

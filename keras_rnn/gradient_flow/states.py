@@ -47,15 +47,16 @@ def state_gradients(
             c_{t+1} alone. Cells without such a state are left out.
 
     Returns:
-        Dictionary with an array for each recurrent layer, of shape `(timesteps,)`, or
-        `(batch, timesteps)` with `per_example`. The names are those of the layers,
+        Dictionary with a float64 array for each recurrent layer, of shape
+        `(timesteps,)`, or `(batch, timesteps)` with `per_example`. The names are those of the layers,
         `outer/inner` where one is inside the other. A stack of cells has an entry for
         each, `layer/cell`, and a layer that is called again gets another, `layer (2)`.
 
     Raises:
         ValueError: the model is not compiled, has no recurrent layer with such a state,
             or has a cell of which the output is neither the state nor `cell.readout` of
-            it.
+            it; `x`, `y` or `sample_weight` are no arrays, or of different lengths;
+            `state` is no integer, or negative.
 
     Example:
     >>> model = keras.Sequential([keras.layers.LSTM(8, name="lstm"), keras.layers.Dense(1)])
@@ -83,7 +84,7 @@ def state_gradients(
 
 
 class JacobianSpectrum(NamedTuple):
-    """What `jacobian_spectrum` finds.
+    """What `jacobian_spectrum` finds, in float64.
 
     Attributes:
         singular_values: Array of shape `(batch, timesteps - steps + 1, size)`, the
@@ -125,8 +126,9 @@ def jacobian_spectrum(
         reads.
 
     Raises:
-        ValueError: `layer` is not a recurrent layer, `steps` is not a number from 1 to
-            the number of time steps, or something in `x` or the weights is not finite.
+        ValueError: `layer` is not a recurrent layer, `x` or `mask` has the wrong shape,
+            `steps` is not a number from 1 to the number of time steps, or something in
+            `x` or the weights is not finite.
 
     Example:
     >>> layer = keras.layers.SimpleRNN(4, recurrent_initializer="orthogonal")

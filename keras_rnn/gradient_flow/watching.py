@@ -50,6 +50,7 @@ class Call(NamedTuple):
     mask: Tensor | None
 
     def states_before(self, t: int) -> list[Tensor]:
+        """The states that step t starts from: tensors of shape `(batch, units)`."""
         return self.first if t == 0 else [state[t - 1] for state in self.states]
 
 
@@ -159,8 +160,20 @@ def step_of(
 ) -> tuple[Tensor, list[Tensor]]:
     """One step of all cells of a layer, each state with its nudge.
 
+    Args:
+        layer: A recurrent layer.
+        inputs: Tensor of shape `(batch, features)`.
+        states: The states of all cells before the step: tensors `(batch, units)`.
+        nudges: What is added to each new state, or `None`: nothing.
+        training: Whether dropout is at work.
+        shares: List that gets, for each cell, the share of saturated units and gates:
+            a tensor of shape `(batch, 2)`. `None`: they are not asked for.
+
     Returns:
         The output, and the list of the new states of all cells.
+
+    Raises:
+        ValueError: the output of a cell is neither its state nor `readout` of it.
     """
     output, after, states = inputs, [], list(states)
     nudges = list(nudges) if nudges is not None else [0.0] * len(states)
@@ -189,6 +202,7 @@ def step_of(
 
 
 def cells_of(layer: keras.layers.RNN) -> list[keras.Layer]:
+    """The cells of a layer: those of its stack, or its one cell."""
     return getattr(layer.cell, "cells", [layer.cell])
 
 
