@@ -13,24 +13,19 @@ them; those of the backend that Keras runs on are taken. They are:
 - `value_and_gradients`, `compiled`, `compiled_once` and `random_state_kept`.
 """
 
+import importlib
+
 import keras
 
 name = keras.backend.backend()
 
-if name == "tensorflow":
-    from keras_rnn.backends import tensorflow as own
-    from keras_rnn.backends import tensorflow_kernels as kernels
-elif name == "jax":
-    from keras_rnn.backends import jax as own
-    from keras_rnn.backends import jax_kernels as kernels
-elif name == "torch":
-    from keras_rnn.backends import torch as own
-    from keras_rnn.backends import torch_kernels as kernels
-else:
+if name not in ("tensorflow", "jax", "torch"):
     raise ImportError(
         "keras_rnn runs on TensorFlow, JAX and PyTorch: set KERAS_BACKEND to one of "
         f"tensorflow, jax, torch (it is {name})."
     )
+own = importlib.import_module(f"keras_rnn.backends.{name}")
+kernels = importlib.import_module(f"keras_rnn.backends.{name}_kernels")
 
 choose = own.choose
 compiled = own.compiled

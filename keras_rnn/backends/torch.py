@@ -2,7 +2,7 @@
 
 import functools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -87,7 +87,7 @@ class _ByHand(torch.autograd.Function):
         return None, *(next(found) if each.requires_grad else None for each in tensors)
 
 
-def is_watched(tensors: list[Tensor]) -> bool:
+def is_watched(tensors: Sequence[Tensor]) -> bool:
     """Whether what is done to tensors is traced, or a transform is at work on them.
 
     The transforms are those of `torch.func`, and forward mode.

@@ -91,7 +91,9 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
             parameter
             for each in mro
             if "__init__" in vars(each)
-            for parameter in inspect.signature(each.__init__).parameters.values()
+            for parameter in inspect.signature(
+                vars(each)["__init__"]
+            ).parameters.values()
         ]
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return {p.name for p in parameters if p.kind not in variadic} - {"self"}
@@ -235,7 +237,7 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
         """
         if not self.built:
             return super().load_own_variables(store)
-        own = {}
+        own: dict[str, Any] = {}
         super().save_own_variables(own)  # the variables, in the order of a file
         arrays = arrays_for(self, [*own.values()], store)
         super().load_own_variables({str(i): array for i, array in enumerate(arrays)})

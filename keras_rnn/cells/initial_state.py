@@ -1,16 +1,21 @@
 """The state before the first step: a weight, which back-propagation learns."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_rnn.hints import Config, Constraint, Initializer, Regularizer, Tensor
+from keras_rnn.hints import (
+    Config,
+    Constraint,
+    Initializer,
+    MixedIntoCell,
+    Regularizer,
+    Tensor,
+)
 
 
-def independent(initializer: Initializer) -> Initializer:
+def independent(initializer: Any) -> Any:
     """An initializer like this one, which draws numbers of its own.
 
     One that is called twice gives the same numbers twice. What has no arguments of its
@@ -24,7 +29,7 @@ def independent(initializer: Initializer) -> Initializer:
     return initializer.clone() if tells else initializer
 
 
-class LearnedInitialState:
+class LearnedInitialState(MixedIntoCell):
     """The initial state of a cell.
 
     It is a vector of `units` numbers, small and random at the start, then trained like
@@ -34,12 +39,6 @@ class LearnedInitialState:
 
     # The weight behind each state, in the order of the states.
     initial_state_names: tuple[str, ...] = ("initial_state",)
-
-    # The cell of Keras that this is mixed into has these.
-    name: str
-    units: int
-    built: bool
-    compute_dtype: str
 
     def __init__(
         self,

@@ -1,7 +1,5 @@
 """The output of a step, read off its state: the second equation of a cell."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
@@ -14,22 +12,18 @@ from keras_rnn.hints import (
     Config,
     Constraint,
     Initializer,
+    MixedIntoCell,
     Regularizer,
     Tensor,
 )
 
 
-class Readout:
+class Readout(MixedIntoCell):
     """The output y_t of a cell.
 
     y_t = output_activation(h_t @ output_kernel + output_bias)   # output_units given
     y_t = h_t                                                    # output_units=None
     """
-
-    # The cell of Keras that this is mixed into has these.
-    units: int
-    use_bias: bool
-    compute_dtype: str
 
     def __init__(
         self,

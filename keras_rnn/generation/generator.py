@@ -111,17 +111,17 @@ class Generator(CharacterNetwork):
         unknown: str | None = None,
         **kwargs: Any,
     ) -> None:
-        vocabulary = Vocabulary(vocabulary, unknown)
+        known = Vocabulary(vocabulary, unknown)
         one = isinstance(start, str) and len(start) == 1
-        if start is not None and not (one and start in vocabulary.characters):
+        if start is not None and not (one and start in known.characters):
             raise ValueError(
                 "`start` must be one character of the vocabulary, or None. "
                 f"Received: start={start!r}"
             )
         super().__init__(
-            len(vocabulary), cells, embedding_units, dropout, conditions, **kwargs
+            len(known), cells, embedding_units, dropout, conditions, **kwargs
         )
-        self._vocabulary, self.vocabulary = vocabulary, vocabulary.characters
+        self._vocabulary, self.vocabulary = known, known.characters
         self.start, self.unknown = start, unknown
         self._loop = WritingLoop(self)
 
@@ -272,8 +272,8 @@ class Generator(CharacterNetwork):
     def _pieces(self, prompts, condition, length, sampling, chunk):
         """Checks the arguments; an iterator over what is written, a list at a time."""
         length = positive_integer("length", length)
-        prompts = self._prompts(prompts, condition)
-        written = self._loop.chunks(*prompts, sampling, length, chunk)
+        tokens, lengths, classes = self._prompts(prompts, condition)
+        written = self._loop.chunks(tokens, lengths, classes, sampling, length, chunk)
         return ([self.decode(row) for row in rows] for rows in written)
 
     def _prompts(self, prompts, condition, name="prompt"):

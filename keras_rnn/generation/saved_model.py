@@ -74,7 +74,7 @@ def save_generator(model: Any, loop: WritingLoop, path: StrPath) -> None:
         steps = tf.cast(tf.range(-(-length // UNROLL) * UNROLL)[:, None], tf.uint32)
         uniforms = uniform(tf.cast(seed, tf.uint32), rows, steps)
         top_k = tf.where(top_k > 0, top_k, len(model.vocabulary))
-        settings = temperature, top_k, top_p
+        settings = [temperature, top_k, top_p]
         written, _, _ = loop.write(last, states, uniforms, length, settings)
         return {"texts": characters.decode_tensor(tf.transpose(written[:length]))}
 
@@ -96,10 +96,10 @@ def save_generator(model: Any, loop: WritingLoop, path: StrPath) -> None:
             as_many = tf.shape(state)[0] == tf.size(character)
             message = f"`{name}` must have one row for each of `character`:"
             states[name] = checked(state, as_many, message)
-        states = [[states[name] for name in level] for level in names]
-        logits, states = model.step(tokens.values, states)
+        nested = [[states[name] for name in level] for level in names]
+        logits, nested = model.step(tokens.values, nested)
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-        return {"probabilities": probabilities, **by_name(states)}
+        return {"probabilities": probabilities, **by_name(nested)}
 
     def vocabulary():
         return {

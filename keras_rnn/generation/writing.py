@@ -121,12 +121,11 @@ class WritingLoop:
             ]
             ids, integer, number = ((None,), "int32"), ((), "int32"), ((), "float32")
             uniforms = ((CHUNK, None), "float32")
-            function, arguments = {
-                "begin": (self.begin, [((None, None), "int32"), ids, ids]),
-                "write": (
-                    self.write,
-                    [ids, states, uniforms, integer, [number, integer, number]],
-                ),
-            }[name]
-            self._compiled[name] = compiled(self.model, function, arguments)
+            settings = [number, integer, number]
+            arguments: dict[str, list] = {
+                "begin": [((None, None), "int32"), ids, ids],
+                "write": [ids, states, uniforms, integer, settings],
+            }
+            function = getattr(self, name)
+            self._compiled[name] = compiled(self.model, function, arguments[name])
         return self._compiled[name]

@@ -267,14 +267,14 @@ class EncoderDecoder(EncoderDecoderNetwork):
         """`write` of some sizes, or `follow`: compiled once, or as the backend can."""
         if (name, *sizes) not in self._compiled:
             integers = ((None, None), "int32")
+            function: Callable = self.follow
+            arguments = [integers, integers]
             if name == "write":
                 beam_width, max_length = sizes
                 function = functools.partial(
                     self.write, beam_width=beam_width, max_length=max_length
                 )
                 arguments = [integers]
-            else:
-                function, arguments = self.follow, [integers, integers]
             self._compiled[name, *sizes] = compiled(self, function, arguments)
         return self._compiled[name, *sizes]
 
@@ -329,9 +329,8 @@ class EncoderDecoder(EncoderDecoderNetwork):
                 f"attention='dot'). Received: attention={self.attention}"
             )
         text = as_string("text", text)
-        if translation is None:
-            translation = self.translate(text)
-        translation = as_string("translation", translation)
+        written = self.translate(text) if translation is None else translation
+        translation = as_string("translation", written)
         (source, previous), _ = self.encode([text], [translation])
         _, weights = self._compile("follow")(source, previous)
         return ops.convert_to_numpy(weights)[0]
