@@ -87,14 +87,8 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
     def argument_names(cls) -> set[str]:
         """The names of the arguments of the cell, but for those that all layers have."""
         mro = cls.__mro__[: cls.__mro__.index(keras.Layer)]
-        parameters = [
-            parameter
-            for each in mro
-            if "__init__" in vars(each)
-            for parameter in inspect.signature(
-                vars(each)["__init__"]
-            ).parameters.values()
-        ]
+        own = [vars(each)["__init__"] for each in mro if "__init__" in vars(each)]
+        parameters = [p for f in own for p in inspect.signature(f).parameters.values()]
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return {p.name for p in parameters if p.kind not in variadic} - {"self"}
 
