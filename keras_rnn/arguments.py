@@ -7,27 +7,31 @@ import numbers
 import operator
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 from keras import ops
 
+from keras_rnn.hints import Tensor
 
-def is_number(value):
+
+def is_number(value: object) -> bool:
     """Whether a value is a real number, NaN and infinity among them, and no boolean."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def as_string(name, value):
+def as_string(name: str, value: object) -> str:
     """A string."""
     if not isinstance(value, str):
         raise ValueError(f"`{name}` must be a string. Received: {name}={value!r}")
     return value
 
 
-def as_strings(name, values, alone=False):
+def as_strings(name: str, values: Any, alone: bool = False) -> list[str]:
     """A list, an array or the like, of strings: as a list. With `alone`, or one string."""
     if alone and isinstance(values, str):
         return [values]
+    listed: list[Any]
     try:
         listed = [None] if isinstance(values, (str, bytes)) else list(values)
     except TypeError:  # None, a number
@@ -38,7 +42,7 @@ def as_strings(name, values, alone=False):
     return listed
 
 
-def as_integers(name, values, most=None):
+def as_integers(name: str, values: Any, most: int | None = None) -> np.ndarray:
     """A sequence of integers, not negative and at most `most`: an array `(length,)`."""
     try:
         array = ops.convert_to_numpy(values) if ops.is_tensor(values) else values
@@ -60,7 +64,7 @@ def _outside(array, most):
     return (array < 0).any() or (most is not None and (array > most).any())
 
 
-def as_tensor(name, value, rank):
+def as_tensor(name: str, value: Any, rank: int) -> Tensor:
     """A tensor of a known rank."""
     if not hasattr(value, "shape"):
         try:
@@ -74,7 +78,7 @@ def as_tensor(name, value, rank):
     return value
 
 
-def as_path(name, value):
+def as_path(name: str, value: Any) -> pathlib.Path:
     """A string or a `pathlib.Path`, as a path."""
     try:
         text = os.fspath(value)
@@ -88,7 +92,7 @@ def as_path(name, value):
     return pathlib.Path(text)
 
 
-def positive_integer(name, value):
+def positive_integer(name: str, value: Any) -> int:
     """Returns `value` as an `int`, or raises a `ValueError` that names the argument."""
     try:
         integer = operator.index(value)  # takes NumPy's integers, refuses 3.0
@@ -101,16 +105,17 @@ def positive_integer(name, value):
     return integer
 
 
-def fraction(name, value):
+def fraction(name: str, value: Any) -> float:
     """Returns `value` if it is in [0, 1], or raises a `ValueError` that names it."""
-    if not (isinstance(value, numbers.Real) and 0.0 <= value <= 1.0):
+    real = isinstance(value, numbers.Real)
+    if not (real and 0.0 <= value <= 1.0):
         raise ValueError(
             f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}"
         )
     return value
 
 
-def given(scope):
+def given(scope: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call of `__init__` by name, from its `locals()`."""
     arguments = {k: v for k, v in scope.items() if k not in ("self", "__class__")}
     others = arguments.pop("kwargs")

@@ -1,6 +1,9 @@
 """From Keras's recurrent layers to ours and back, and from PyTorch's: weights included."""
 
+from __future__ import annotations
+
 import inspect
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -9,7 +12,10 @@ from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
 from keras_rnn.layers import GRU, LSTM, ElmanRNN
 from keras_rnn.rnn import RNN
 
-PAIRS = {
+if TYPE_CHECKING:
+    import torch
+
+PAIRS: dict[type[keras.Layer], type[keras.Layer]] = {
     keras.layers.RNN: RNN,
     keras.layers.SimpleRNN: ElmanRNN,
     keras.layers.LSTM: LSTM,
@@ -20,7 +26,7 @@ PAIRS = {
 }
 
 
-def convert(model, to="keras_rnn"):
+def convert(model: keras.Model, to: str = "keras_rnn") -> keras.Model:
     """A model like another, with our recurrent layers in the place of Keras's, or back.
 
     Each `keras.layers.SimpleRNN`, `LSTM`, `GRU` and `RNN`, and each of their cells, alone
@@ -52,10 +58,10 @@ def convert(model, to="keras_rnn"):
     if to not in ("keras_rnn", "keras"):
         raise ValueError(f'`to` must be "keras_rnn" or "keras". Received: to={to!r}')
     _check_model(model, model)
-    pairs = PAIRS
+    chosen = PAIRS
     if to == "keras":
-        pairs = {ours: theirs for theirs, ours in PAIRS.items()}
-    pairs = {_place(source): (source, target) for source, target in pairs.items()}
+        chosen = {ours: theirs for theirs, ours in PAIRS.items()}
+    pairs = {_place(source): (source, target) for source, target in chosen.items()}
 
     def like(layer):
         if not isinstance(layer, keras.Layer):  # an operation
@@ -149,7 +155,7 @@ def _arguments(kind):
     return set(inspect.signature(kind).parameters)
 
 
-def from_torch(module):
+def from_torch(module: torch.nn.RNNBase) -> keras.Sequential:
     """A model of our layers that computes what a `torch.nn.RNN`, `LSTM` or `GRU` does.
 
     It reads `(batch, timesteps, features)`, whatever the `batch_first` of the module,
@@ -176,7 +182,7 @@ def from_torch(module):
     >>> model(x.swapaxes(0, 1))  # of (batch, timesteps, 3)     # doctest: +SKIP
     """
     kinds = {"RNN_TANH": ElmanRNN, "RNN_RELU": ElmanRNN, "LSTM": LSTM, "GRU": GRU}
-    kind = kinds.get(getattr(module, "mode", None))
+    kind = kinds.get(getattr(module, "mode", ""))
     if kind is None:
         raise ValueError(
             "`module` must be a torch.nn.RNN, torch.nn.LSTM or torch.nn.GRU. "

@@ -1,8 +1,11 @@
 """The metric of a network that writes texts: the fraction that is right altogether."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
+from keras_rnn.hints import Config
 from keras_rnn.vocabulary import PADDING
 
 
@@ -19,6 +22,14 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
         name: String.
         dtype: The dtype of the metric.
 
+    Call arguments (`update_state`):
+        y_true: Integer tensor of shape `(batch, length)`, the characters' numbers.
+        y_pred: Tensor of shape `(batch, length, characters)`, logits or probabilities.
+        sample_weight: Tensor of shape `(batch,)`, or `None`.
+
+    Raises:
+        ValueError: `y_pred` does not have the shape of `y_true` and one axis more.
+
     Example:
     >>> metric = ExactMatch()
     >>> logits = keras.ops.one_hot(numpy.array([[3, 1, 2], [3, 2, 2]]), 4)
@@ -27,10 +38,12 @@ class ExactMatch(keras.metrics.MeanMetricWrapper):
     0.5
     """
 
-    def __init__(self, name="exact_match", dtype=None):
+    def __init__(
+        self, name: str = "exact_match", dtype: str | keras.DTypePolicy | None = None
+    ) -> None:
         super().__init__(_exact, name=name, dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name, "dtype": self.dtype}
 
 

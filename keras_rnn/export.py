@@ -4,8 +4,12 @@
 that is to serve it, and compares. What differs from the model is not left behind.
 """
 
+from __future__ import annotations
+
 import contextlib
+import pathlib
 import warnings
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -14,6 +18,7 @@ from keras_rnn.arguments import as_path
 from keras_rnn.extras import check_installed
 from keras_rnn.files import replacing
 from keras_rnn.formats import FORMATS, layers_of
+from keras_rnn.hints import StrPath
 
 # Batch and time steps that are tried. Neither is the same twice, so that a size that was
 # taken for fixed shows; the steps are more than most convolutions need.
@@ -26,7 +31,9 @@ SIZES = ((3, 13), (2, 8))
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
 
-def export_model(model, path, format="saved_model"):
+def export_model(
+    model: keras.Model, path: StrPath, format: str = "saved_model"
+) -> None:
     """Writes a model for a program that has no Keras, and checks what it wrote.
 
     The file is run on random inputs of several sizes, padded ones among them, by the
@@ -107,7 +114,7 @@ def export_model(model, path, format="saved_model"):
                 _compare(*each, tolerance)
 
 
-def export(model, path, format="saved_model"):
+def export(model: keras.Model, path: StrPath, format: str = "saved_model") -> None:
     """The name of `export_model` until version 0.2."""
     warnings.warn(
         "`keras_rnn.export.export` is now `keras_rnn.export_model`",
@@ -177,7 +184,7 @@ def _checked_path(path, suffix):
 
 
 @contextlib.contextmanager
-def new_saved_model(path, what):
+def new_saved_model(path: StrPath, what: str) -> Iterator[pathlib.Path]:
     """A folder to write a SavedModel to, which takes the place of `path` when it is whole.
 
     Args:
@@ -236,6 +243,7 @@ def _random_inputs(model, batch, timesteps, padded):
     ids = min(sizes, default=2)
     real = np.arange(timesteps) < rng.integers(0, timesteps + 1, (batch, 1))
     inputs = {}
+    values: np.ndarray
     for tensor in model.inputs:
         shape = (batch, *(timesteps if n is None else n for n in tensor.shape[1:]))
         if "float" in tensor.dtype:

@@ -1,9 +1,11 @@
 """What an extra brings, and the error where it is not installed."""
 
+from __future__ import annotations
+
 import importlib.util
 
 
-def check_installed(what, extra, *packages):
+def check_installed(what: str, extra: str, *packages: str) -> None:
     """Raises an `ImportError` that names the extra, where a package of it is missing.
 
     Args:

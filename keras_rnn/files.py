@@ -1,12 +1,19 @@
 """Files and folders that are there whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import pathlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
+from keras_rnn.hints import StrPath
+
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows: what a killed writer leaves stays there
@@ -14,7 +21,7 @@ except ImportError:  # Windows: what a killed writer leaves stays there
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: StrPath) -> Iterator[pathlib.Path]:
     """A path to write a file or a folder to, which then takes the place of `path`.
 
     Whenever the writer fails or is killed, `path` is what it was before, or whole and

@@ -1,17 +1,25 @@
 """The formats of exported models: how each is written, and run."""
 
+from __future__ import annotations
+
 import contextlib
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_rnn.rnn import RNN
 
 OPSET = 18  # of ONNX: the newest that tf2onnx writes
 
+Arrays = dict[str, np.ndarray]  # inputs or outputs by name
 
-def layers_of(layer, known=None):
+
+def layers_of(
+    layer: keras.Layer, known: set[int] | None = None
+) -> Iterator[keras.Layer]:
     """A layer and all that are in it, however deep."""
     known = set() if known is None else known
     if id(layer) in known:
@@ -123,12 +131,12 @@ class Format(NamedTuple):
         loads: How many times it is loaded to be tried.
     """
 
-    write: Callable
-    load: Callable
+    write: Callable[[keras.Model, pathlib.Path], None]
+    load: Callable[[pathlib.Path], Callable[[Arrays], Arrays]]
     suffix: str = ""
-    packages: tuple = ()
-    backends: tuple = ("tensorflow",)
-    no_dtypes: tuple = ()
+    packages: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ("tensorflow",)
+    no_dtypes: tuple[str, ...] = ()
     batch: int | None = None
     loads: int = 1
 

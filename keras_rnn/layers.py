@@ -1,11 +1,21 @@
 """The layers in one word: `ElmanRNN` is `RNN(ElmanCell(...))` in one line."""
 
+from __future__ import annotations
+
 import operator
+from typing import Any, Self
 
 import keras
 
 from keras_rnn.arguments import given
-from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from keras_rnn.hints import (
+    Activation,
+    Config,
+    Constraint,
+    Initializer,
+    Regularizer,
+)
 from keras_rnn.rnn import RNN
 
 
@@ -15,15 +25,15 @@ class _CellRNN(RNN):
     A subclass names its cell. Each argument of the cell is an attribute of the layer, too.
     """
 
-    cell_class = None
+    cell_class: type[RecurrentCell]
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in cls.cell_class.argument_names():
             if not hasattr(cls, name):
                 setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
 
-    def __init__(self, **arguments):
+    def __init__(self, **arguments: Any) -> None:
         names = self.cell_class.argument_names() & set(arguments)
         cell = self.cell_class(
             **{name: arguments.pop(name) for name in names},
@@ -33,7 +43,7 @@ class _CellRNN(RNN):
         super().__init__(cell, **arguments)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         layer = super().get_config()
         del layer["cell"]
         cell = self.cell.get_config()  # name and dtype are the layer's
@@ -41,8 +51,11 @@ class _CellRNN(RNN):
         return {**cell, "activity_regularizer": regularizer, **layer}
 
     @classmethod
-    def from_config(cls, config):
-        return cls(**config)
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Self:
+        with keras.saving.custom_object_scope(custom_objects):
+            return cls(**config)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -54,7 +67,8 @@ class ElmanRNN(_CellRNN):
 
     It stands wherever `keras.layers.SimpleRNN` stands, with the same arguments in the
     same order. With `learn_initial_state=False` and without `output_units` it is that
-    layer, and the weights of one fit the other.
+    layer, and the weights of one fit the other. The shapes of the weights and the
+    source: see `keras_rnn.ElmanCell`.
 
     Args:
         units: Positive integer, size of the state h_t.
@@ -108,44 +122,44 @@ class ElmanRNN(_CellRNN):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        seed=None,
+        units: int,
+        activation: Activation = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
         *,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        zero_output_for_mask=False,
-        use_cudnn="auto",
-        **kwargs,
-    ):
+        output_units: int | None = None,
+        output_activation: Activation = None,
+        output_kernel_initializer: Initializer = "glorot_uniform",
+        output_bias_initializer: Initializer = "zeros",
+        output_kernel_regularizer: Regularizer = None,
+        output_bias_regularizer: Regularizer = None,
+        output_kernel_constraint: Constraint = None,
+        output_bias_constraint: Constraint = None,
+        learn_initial_state: bool = True,
+        initial_state_initializer: Initializer = "random_normal",
+        initial_state_regularizer: Regularizer = None,
+        initial_state_constraint: Constraint = None,
+        zero_output_for_mask: bool = False,
+        use_cudnn: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**given(locals()))
 
 
@@ -153,9 +167,19 @@ class ElmanRNN(_CellRNN):
 class LSTM(_CellRNN):
     """A long short-term memory over time: `RNN(LSTMCell(units, ...), ...)` in one line.
 
+        i_t = recurrent_activation(x_t @ W_i + h_{t-1} @ R_i + b_i)
+        f_t = recurrent_activation(x_t @ W_f + h_{t-1} @ R_f + b_f)
+        g_t =           activation(x_t @ W_g + h_{t-1} @ R_g + b_g)
+        o_t = recurrent_activation(x_t @ W_o + h_{t-1} @ R_o + b_o)
+
+        c_t = f_t * c_{t-1} + i_t * g_t
+        h_t = o_t * activation(c_t)
+        y_t = output_activation(h_t @ output_kernel + output_bias)
+
     It stands wherever `keras.layers.LSTM` stands, with the same arguments in the same
     order. With `learn_initial_state=False` and without `output_units` it is that layer,
-    and the weights of one fit the other.
+    and the weights of one fit the other. The shapes of the weights and the sources: see
+    `keras_rnn.LSTMCell`.
 
     Args:
         units: Positive integer, size of the states h_t and c_t.
@@ -208,47 +232,47 @@ class LSTM(_CellRNN):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        use_cudnn="auto",
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: bool | str = "auto",
         *,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        zero_output_for_mask=False,
-        implementation=2,
-        **kwargs,
-    ):
+        output_units: int | None = None,
+        output_activation: Activation = None,
+        output_kernel_initializer: Initializer = "glorot_uniform",
+        output_bias_initializer: Initializer = "zeros",
+        output_kernel_regularizer: Regularizer = None,
+        output_bias_regularizer: Regularizer = None,
+        output_kernel_constraint: Constraint = None,
+        output_bias_constraint: Constraint = None,
+        learn_initial_state: bool = True,
+        initial_state_initializer: Initializer = "random_normal",
+        initial_state_regularizer: Regularizer = None,
+        initial_state_constraint: Constraint = None,
+        zero_output_for_mask: bool = False,
+        implementation: int = 2,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**given(locals()))
 
 
@@ -256,9 +280,17 @@ class LSTM(_CellRNN):
 class GRU(_CellRNN):
     """A gated recurrent unit over time: `RNN(GRUCell(units, ...), ...)` in one line.
 
+        z_t = recurrent_activation(x_t @ W_z + h_{t-1} @ R_z + b_z + c_z)
+        r_t = recurrent_activation(x_t @ W_r + h_{t-1} @ R_r + b_r + c_r)
+        n_t =           activation(x_t @ W_n + b_n + r_t * (h_{t-1} @ R_n + c_n))
+
+        h_t = z_t * h_{t-1} + (1 - z_t) * n_t
+        y_t = output_activation(h_t @ output_kernel + output_bias)
+
     It stands wherever `keras.layers.GRU` stands, with the same arguments in the same
     order. With `learn_initial_state=False` and without `output_units` it is that layer,
-    and the weights of one fit the other.
+    and the weights of one fit the other. The shapes of the weights and the sources: see
+    `keras_rnn.GRUCell`.
 
     Args:
         units: Positive integer, size of the state h_t.
@@ -311,45 +343,45 @@ class GRU(_CellRNN):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        reset_after=True,
-        use_cudnn="auto",
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        use_cudnn: bool | str = "auto",
         *,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        zero_output_for_mask=False,
-        implementation=2,
-        **kwargs,
-    ):
+        output_units: int | None = None,
+        output_activation: Activation = None,
+        output_kernel_initializer: Initializer = "glorot_uniform",
+        output_bias_initializer: Initializer = "zeros",
+        output_kernel_regularizer: Regularizer = None,
+        output_bias_regularizer: Regularizer = None,
+        output_kernel_constraint: Constraint = None,
+        output_bias_constraint: Constraint = None,
+        learn_initial_state: bool = True,
+        initial_state_initializer: Initializer = "random_normal",
+        initial_state_regularizer: Regularizer = None,
+        initial_state_constraint: Constraint = None,
+        zero_output_for_mask: bool = False,
+        implementation: int = 2,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**given(locals()))

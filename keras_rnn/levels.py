@@ -3,12 +3,21 @@
 Over time the layers do it themselves. A network that writes goes step by step.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_rnn.cells import RecurrentCell
+from keras_rnn.hints import Tensor
+from keras_rnn.rnn import RNN
 
 
-def one_step(levels, inputs, states):
+def one_step(
+    levels: Sequence[RNN], inputs: Tensor, states: Any
+) -> tuple[Tensor, list[list[Tensor]]]:
     """One step of all levels, by the cells' own `call`, as a layer's loop takes it.
 
     Args:
@@ -30,7 +39,9 @@ def one_step(levels, inputs, states):
     return outputs, after
 
 
-def checked_states(name, states, levels, batch=None):
+def checked_states(
+    name: str, states: Any, levels: Sequence[RNN], batch: int | None = None
+) -> list[list[Tensor]]:
     """`states` as lists of tensors, or a `ValueError` that names the argument."""
     wanted = [keras.tree.flatten(level.cell.state_size) for level in levels]
     try:
@@ -52,9 +63,11 @@ def checked_states(name, states, levels, batch=None):
     return states
 
 
-def different_cells(cells):
+def different_cells(
+    cells: RecurrentCell | Sequence[RecurrentCell],
+) -> list[RecurrentCell]:
     """Returns a cell, or a list of cells, as a list, or raises a `ValueError`."""
-    listed = list(cells) if isinstance(cells, (list, tuple)) else [cells]
+    listed: list[Any] = list(cells) if isinstance(cells, (list, tuple)) else [cells]
     if (
         not listed
         or not all(isinstance(cell, RecurrentCell) for cell in listed)

@@ -5,22 +5,28 @@ word belongs to its piece. So nothing is lost on the way, and no rule has to say
 spaces go.
 """
 
-import collections
-import collections.abc
+from __future__ import annotations
+
 import heapq
 import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 
 from keras_rnn.arguments import as_string, as_strings, positive_integer
+from keras_rnn.hints import Tensor
 from keras_rnn.vocabulary import Vocabulary
 
 # A word with the space before it, and the apostrophe after it, as in "l'eau"; or a mark.
 WORD = re.compile(r" ?\w+['\u2019]?| ?[^\w\s]|\s")
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: not in UTF-8
 
+_Pair = tuple[str, str]
 
-def learn_pieces(texts, merges):
+
+def learn_pieces(texts: Iterable[str], merges: int) -> list[str]:
     """The pieces that texts are best cut into: their characters, and common runs of them.
 
     It starts with single characters. Then the two neighbours that stand side by side most
@@ -46,13 +52,14 @@ def learn_pieces(texts, merges):
     """
     texts = as_strings("texts", texts)
     merges = positive_integer("merges", merges)
-    counts = collections.Counter(word for text in texts for word in WORD.findall(text))
+    counts = Counter(word for text in texts for word in WORD.findall(text))
     words = {word: list(word) for word in counts}
-    pairs = collections.Counter()  # how often two pieces stand side by side
-    where = collections.defaultdict(set)  # and in which words
-    queue = []  # of what was counted, the most frequent first; old counts are left in it
+    pairs: Counter[_Pair] = Counter()  # how often two pieces stand side by side
+    where: dict[_Pair, set[str]] = defaultdict(set)  # and in which words
+    # Of what was counted, the most frequent first; old counts are left in it.
+    queue: list[tuple[int, _Pair]] = []
 
-    def count(word, sign):
+    def count(word: str, sign: int) -> None:
         changed = set(zip(words[word], words[word][1:]))
         for pair in zip(words[word], words[word][1:]):
             pairs[pair] += sign * counts[word]
@@ -77,9 +84,9 @@ def learn_pieces(texts, merges):
     return sorted(pieces)
 
 
-def _merged(parts, pair):
+def _merged(parts: list[str], pair: _Pair) -> list[str]:
     """The parts of a word, with this pair of neighbours as one wherever it stands."""
-    merged = []
+    merged: list[str] = []
     for part in parts:
         if merged and (merged[-1], part) == pair:
             merged[-1] += part
@@ -113,7 +120,13 @@ class Pieces(Vocabulary):
     'unknown'
     """
 
-    def __init__(self, pieces, unknown=None, first=0, name="vocabulary"):
+    def __init__(
+        self,
+        pieces: Iterable[str],
+        unknown: str | None = None,
+        first: int = 0,
+        name: str = "vocabulary",
+    ) -> None:
         try:
             listed = [] if isinstance(pieces, str) else list(pieces)
         except TypeError:  # None, a number
@@ -131,10 +144,16 @@ class Pieces(Vocabulary):
         self._places = {piece: i for i, piece in enumerate(self.characters)}
         self._longest = max(map(len, self.characters))
 
-    def encode(self, text):
-        """The numbers of the pieces of a text: an int32 array of shape `(pieces,)`."""
+    def encode(self, text: str) -> np.ndarray:
+        """The numbers of the pieces of a text: an int32 array of shape `(pieces,)`.
+
+        Raises:
+            ValueError: no piece fits at some character, and there is no `unknown`.
+        """
         text = as_string("text", text)
-        places, strange, start = [], set(), 0
+        places: list[int] = []
+        strange: set[str] = set()
+        start = 0
         while start < len(text):
             for end in range(min(start + self._longest, len(text)), start, -1):
                 if text[start:end] in self._places:
@@ -148,7 +167,7 @@ class Pieces(Vocabulary):
             self._refuse(strange)
         return np.array(places, "int32") + np.int32(self.first)
 
-    def encode_tensor(self, texts):
+    def encode_tensor(self, texts: Tensor) -> Tensor:
         """`encode` in a TensorFlow graph: see `Vocabulary.encode_tensor`."""
         import tensorflow as tf
 
@@ -191,7 +210,7 @@ class Pieces(Vocabulary):
         known = tf.where(strange, unknown, places.flat_values)
         return places.with_flat_values(known + self.first)
 
-    def decode_tensor(self, numbers):
+    def decode_tensor(self, numbers: Tensor) -> Tensor:
         """`decode` in a TensorFlow graph: see `Vocabulary.decode_tensor`."""
         import tensorflow as tf
 
@@ -207,10 +226,10 @@ def _hashes(strings):
     return tf.strings.to_hash_bucket_fast(strings, 2**63 - 1)
 
 
-def vocabulary_of(units, *arguments):
+def vocabulary_of(units: Iterable[str], *arguments: Any) -> Vocabulary:
     """A `Vocabulary` of characters, or, where one of the units is longer, `Pieces`."""
     longer = (
-        isinstance(units, collections.abc.Collection)
+        isinstance(units, Collection)
         and not isinstance(units, str)
         and any(isinstance(unit, str) and len(unit) > 1 for unit in units)
     )

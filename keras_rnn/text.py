@@ -6,11 +6,15 @@ With Keras on JAX or PyTorch the layer by itself reads strings, `reader(texts)`,
 model with the layer in it does: give the model the numbers.
 """
 
+from __future__ import annotations
+
 import keras
+
+from keras_rnn.hints import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
-def words_and_marks(text):
+def words_and_marks(text: Tensor) -> Tensor:
     """Lower case, without HTML's line breaks, and with each mark a word of its own.
 
     It stands in the place of Keras's own standardization, which deletes marks, and so

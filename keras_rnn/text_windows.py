@@ -4,16 +4,21 @@
 order, for truncated back-propagation through time.
 """
 
+from __future__ import annotations
+
 import numbers
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_rnn.arguments import as_integers, positive_integer
 
 
-def windows(tokens, timesteps):
+def windows(tokens: ArrayLike, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
     """Cuts a text into windows, each of which is an example of its own.
 
     Args:
@@ -21,8 +26,9 @@ def windows(tokens, timesteps):
         timesteps: Positive integer, the length of a window.
 
     Returns:
-        `x` and `y`, arrays of shape `((n - 1) // timesteps, timesteps)`: `y` is one
-        character further. What does not fill a window is left out.
+        `x` and `y`, arrays of shape `((n - 1) // timesteps, timesteps)`, of the dtype
+        of `tokens`: `y` is one character further. What does not fill a window is left
+        out.
 
     Raises:
         ValueError: `timesteps` is not a positive integer, `tokens` are no integers, or
@@ -46,13 +52,18 @@ def windows(tokens, timesteps):
     return x.reshape(count, timesteps), y.reshape(count, timesteps)
 
 
+# For each row of a batch the windows that it reads: (text, first step).
+_Rows = list[list[tuple[int, int]]]
+
+
 class ConsecutiveWindows(keras.utils.PyDataset):
     """Windows of texts, in order: a row goes on where it stopped in the batch before.
 
     It is what `Generator.fit` needs for truncated back-propagation through time. Batch
-    b is `({"tokens": x, "fresh": fresh}, y)`, with x and y of shape `(batch, timesteps)`
-    and `fresh`, `(batch,)`, true in the rows that start a text: they start from the
-    learned initial state, the others from where batch b - 1 left them.
+    b is `({"tokens": x, "fresh": fresh}, y)`, with x and y of shape `(batch,
+    timesteps)`, int32, and `fresh`, `(batch,)`, true in the rows that start a text: they
+    start from the learned initial state, the others from where batch b - 1 left them.
+    With `conditions` the dictionary has them as well, `(batch,)`, int32.
 
     One long text is cut into `batch_size` pieces of equal length, one for each row. Of
     a list of texts, each row reads one after the other; where a text does not fill its
@@ -78,13 +89,20 @@ class ConsecutiveWindows(keras.utils.PyDataset):
     [[3, 4, 5], [9, 10, 11]] [False, False] [[4, 5, 6], [10, 11, 12]]
     """
 
-    def __init__(self, texts, batch_size, timesteps, conditions=None, seed=None):
+    def __init__(
+        self,
+        texts: ArrayLike | Sequence[ArrayLike],
+        batch_size: int,
+        timesteps: int,
+        conditions: ArrayLike | None = None,
+        seed: int | None = None,
+    ) -> None:
         super().__init__()
         self.batch_size = batch_size = positive_integer("batch_size", batch_size)
         self.timesteps = timesteps = positive_integer("timesteps", timesteps)
         self.seed, self.epoch = _checked_seed(seed), 0
-        self.texts = _listed(texts)
-        if self.texts is None:
+        listed = _listed(texts)
+        if listed is None:
             text = as_integers("texts", texts)
             size = (text.size - 1) // timesteps // batch_size * timesteps
             if size < 1:
@@ -92,13 +110,14 @@ class ConsecutiveWindows(keras.utils.PyDataset):
                     f"`texts` must fill a window of {timesteps} for each of the "
                     f"{batch_size} rows. Received: a text of {text.size} characters"
                 )
-            self.texts = [text[i * size :][: size + 1] for i in range(batch_size)]
+            listed = [text[i * size :][: size + 1] for i in range(batch_size)]
             self.seed = None
-        if not self.texts or any(text.size < 2 for text in self.texts):
+        if not listed or any(text.size < 2 for text in listed):
             raise ValueError(
                 "`texts` must be the numbers of at least two characters each. Received: "
-                f"shapes {sorted({text.shape for text in self.texts})}"
+                f"shapes {sorted({text.shape for text in listed})}"
             )
+        self.texts = listed
         self.conditions = None
         if conditions is not None:
             self.conditions = as_integers("conditions", conditions)
@@ -107,10 +126,10 @@ class ConsecutiveWindows(keras.utils.PyDataset):
                     f"`conditions` must hold one number for each of {len(self.texts)} "
                     f"texts. Received: conditions.shape={self.conditions.shape}"
                 )
-        self._laid_out = None, None  # an epoch, and its rows
+        self._laid_out: tuple[int, _Rows] = -1, []  # an epoch, and its rows
 
-    def _rows(self):
-        """For each row the windows that it reads in this epoch: (text, first step)."""
+    def _rows(self) -> _Rows:
+        """The rows of this epoch."""
         epoch, rows = self._laid_out
         if epoch == self.epoch:
             return rows
@@ -118,16 +137,16 @@ class ConsecutiveWindows(keras.utils.PyDataset):
         if self.seed is not None:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
         rows = [[] for _ in range(self.batch_size)]
-        for text in order:
+        for text in order.tolist():
             steps = range(0, len(self.texts[text]) - 1, self.timesteps)
             min(rows, key=len).extend((text, step) for step in steps)
         self._laid_out = self.epoch, rows
         return rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return max(map(len, self._rows()))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         index = range(len(self))[index]  # no batch beyond the last: an IndexError
         shape = (self.batch_size, self.timesteps)
         x, y = np.zeros(shape, "int32"), np.full(shape, -1, "int32")
@@ -146,11 +165,12 @@ class ConsecutiveWindows(keras.utils.PyDataset):
             inputs["conditions"] = conditions
         return inputs, y
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
+        """Keras calls it: the texts of a list come in another order from now on."""
         self.epoch += 1
 
 
-def _listed(texts):
+def _listed(texts: Any) -> list[np.ndarray] | None:
     """The texts of a list, each as an array; `None` for one text, of integers."""
     if not isinstance(texts, (list, tuple)) or (
         texts and all(isinstance(each, numbers.Integral) for each in texts)

@@ -1,10 +1,16 @@
 """The characters that a network reads and writes, each with its number."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_rnn.arguments import as_integers, as_string
+from keras_rnn.hints import Tensor
 
 # The numbers before those of the characters. 0 fills up what is shorter than the longest
 # text of a batch; read by the decoder, it is what comes before the first character.
@@ -40,7 +46,15 @@ class Vocabulary:
     'hole?'
     """
 
-    def __init__(self, characters, unknown=None, first=0, name="vocabulary"):
+    characters: Sequence[str]
+
+    def __init__(
+        self,
+        characters: Iterable[str],
+        unknown: str | None = None,
+        first: int = 0,
+        name: str = "vocabulary",
+    ) -> None:
         try:
             listed = list(characters)
         except TypeError:  # None, a number
@@ -67,10 +81,10 @@ class Vocabulary:
         self.first = _checked_first(first)
         self.name = name
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.characters)
 
-    def encode(self, text):
+    def encode(self, text: str) -> np.ndarray:
         """The numbers of the characters of a text.
 
         Args:
@@ -91,18 +105,22 @@ class Vocabulary:
             places[strange] = self.characters.index(self.unknown)
         return (places + self.first).astype("int32")
 
-    def split(self, text):
-        """The characters of a text as the network reads them, a list of strings."""
+    def split(self, text: str) -> list[str]:
+        """The characters of a text as the network reads them, a list of strings.
+
+        Raises:
+            ValueError: see `encode`.
+        """
         return [self.characters[number - self.first] for number in self.encode(text)]
 
-    def _refuse(self, characters):
+    def _refuse(self, characters: Iterable[str]) -> NoReturn:
         raise ValueError(
             f"`text` has characters that are not in the {self.name}: "
             f"{', '.join(map(repr, sorted(characters)))}. Leave them out, or declare a "
             "replacement, as unknown='?'."
         )
 
-    def decode(self, numbers):
+    def decode(self, numbers: ArrayLike) -> str:
         """The text of some characters' numbers.
 
         Args:
@@ -114,13 +132,13 @@ class Vocabulary:
         Raises:
             ValueError: they are no integers, or there is no such character.
         """
-        numbers = as_integers("numbers", numbers, most=self.first + len(self) - 1)
-        numbers = numbers[numbers >= self.first]
-        return "".join(self.characters[number - self.first] for number in numbers)
+        known = as_integers("numbers", numbers, most=self.first + len(self) - 1)
+        known = known[known >= self.first]
+        return "".join(self.characters[number - self.first] for number in known)
 
     # In an exported model strings are tensors, which are TensorFlow's own.
 
-    def encode_tensor(self, texts):
+    def encode_tensor(self, texts: Tensor) -> Tensor:
         """`encode` in a TensorFlow graph.
 
         Args:
@@ -152,14 +170,14 @@ class Vocabulary:
         message = f"`texts` has characters that are not in the {self.name}:"
         tf.debugging.Assert(~tf.reduce_any(strange), [message, found], summarize=10)
 
-    def decode_tensor(self, numbers):
+    def decode_tensor(self, numbers: Tensor) -> Tensor:
         """`decode` in a TensorFlow graph.
 
         Args:
             numbers: Integer tensor of shape `(batch, length)`.
 
         Returns:
-            String tensor of shape `(batch,)`.
+            String tensor of shape `(batch,)`. Numbers below `first` are left out.
         """
         import tensorflow as tf
 

@@ -109,6 +109,9 @@ def test_arguments_in_the_same_order_with_the_same_defaults(name):
         assert (b.name, b.kind, b.default) == (a.name, a.kind, a.default)
     # Ours come after them, by name only.
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
+    # None is hidden in `*args`: `help` and editors show each of them.
+    every = inspect.signature(classes(name)[1]).parameters.values()
+    assert not [p for p in every if p.kind is p.VAR_POSITIONAL]
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *CELLS])
@@ -202,6 +205,19 @@ def test_a_config_of_keras_makes_our_layer(name):
     config = theirs(3, dropout=0.2, return_sequences=True, name="mine").get_config()
     layer = ours.from_config({**config, "learn_initial_state": False})
     assert layer.dropout == 0.2 and layer.return_sequences and layer.name == "mine"
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *WRAPPER])
+def test_from_config_takes_custom_objects(name):
+    class Half(keras.initializers.Constant):
+        def __init__(self, value=0.5):
+            super().__init__(value)
+
+    cell = CELLS["LSTMCell"][1](3, bias_initializer=Half())
+    ours = classes(name)[1]
+    layer = ours(cell) if name in WRAPPER else ours(3, bias_initializer=Half())
+    made = ours.from_config(layer.get_config(), custom_objects={"Half": Half})
+    assert type(made.cell.bias_initializer) is Half
 
 
 @pytest.mark.parametrize("name", LAYERS)

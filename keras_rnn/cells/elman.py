@@ -1,25 +1,29 @@
 """The Elman cell: the simplest recurrent network, one time step of it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_rnn.arguments import given
 from keras_rnn.cells.cell import RecurrentCell
 from keras_rnn.cells.derivatives import DERIVATIVES
+from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
     """One time step of an Elman network.
 
-    The cell reads an input x_t, mixes it with what it remembers, h_{t-1}, and gives a
-    new memory and an output:
+    The cell reads an input x_t, mixes it with what it remembers, the hidden state
+    h_{t-1}, and gives a new hidden state and an output:
 
         h_t = activation(x_t @ kernel + h_{t-1} @ recurrent_kernel + bias)
         y_t = output_activation(h_t @ output_kernel + output_bias)
 
-    With `output_units=None` the output is the state, y_t = h_t. The memory before the
-    first step, h_0, is a vector of its own, random at the start and trained by
-    back-propagation.
+    With `output_units=None` the output is the state, y_t = h_t. The initial state h_0
+    is a weight, random at the start and trained by back-propagation.
 
     | symbol | here | shape |
     |---|---|---|
@@ -61,12 +65,13 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
-        inputs: Tensor of shape `(batch, features)`, x_t.
+        inputs: Tensor of shape `(batch, features)`, x_t: numbers of any dtype.
         states: List of one tensor of shape `(batch, units)`, h_{t-1}.
         training: Boolean: whether dropout is at work.
 
     Returns:
-        The output y_t, and the list `[h_t]`.
+        The output y_t, and the list `[h_t]`, in the compute dtype (float32, or as
+        `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
         ValueError: see `keras_rnn.cells.RecurrentCell`.
@@ -80,44 +85,48 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
+        units: int,
+        activation: Activation = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         *,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        **kwargs,
-    ):
+        output_units: int | None = None,
+        output_activation: Activation = None,
+        output_kernel_initializer: Initializer = "glorot_uniform",
+        output_bias_initializer: Initializer = "zeros",
+        output_kernel_regularizer: Regularizer = None,
+        output_bias_regularizer: Regularizer = None,
+        output_kernel_constraint: Constraint = None,
+        output_bias_constraint: Constraint = None,
+        learn_initial_state: bool = True,
+        initial_state_initializer: Initializer = "random_normal",
+        initial_state_regularizer: Regularizer = None,
+        initial_state_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**given(locals()))
 
-    def step(self, projected, recurrent, states):
+    def step(
+        self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """h_t = activation(projected + recurrent)."""
         return [self.activation(projected + recurrent)], []
 
-    def step_backward(self, d_states, h, saved):
-        """delta_t = d h_t * activation'(z_t), with z_t = projected + recurrent.
+    def step_backward(
+        self, d_states: list[Tensor], h: Tensor, saved: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
+        """dL/da_t = dL/dh_t * activation'(a_t), with a_t = projected + recurrent.
 
         The derivative is written in terms of h_t: for tanh, 1 - h_t^2.
         """

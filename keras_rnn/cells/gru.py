@@ -1,11 +1,16 @@
 """The GRU cell: the memory of an LSTM with one state, one time step of it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_rnn.arguments import given
 from keras_rnn.cells.cell import RecurrentCell
 from keras_rnn.cells.derivatives import DERIVATIVES
+from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -71,12 +76,13 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
-        inputs: Tensor of shape `(batch, features)`, x_t.
+        inputs: Tensor of shape `(batch, features)`, x_t: numbers of any dtype.
         states: List of one tensor of shape `(batch, units)`, h_{t-1}.
         training: Boolean: whether dropout is at work.
 
     Returns:
-        The output y_t, and the list `[h_t]`.
+        The output y_t, and the list `[h_t]`, in the compute dtype (float32, or as
+        `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
         ValueError: see `keras_rnn.cells.RecurrentCell`.
@@ -87,60 +93,62 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        reset_after=True,
-        seed=None,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
         *,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        implementation=2,
-        **kwargs,
-    ):
+        output_units: int | None = None,
+        output_activation: Activation = None,
+        output_kernel_initializer: Initializer = "glorot_uniform",
+        output_bias_initializer: Initializer = "zeros",
+        output_kernel_regularizer: Regularizer = None,
+        output_bias_regularizer: Regularizer = None,
+        output_kernel_constraint: Constraint = None,
+        output_bias_constraint: Constraint = None,
+        learn_initial_state: bool = True,
+        initial_state_initializer: Initializer = "random_normal",
+        initial_state_regularizer: Regularizer = None,
+        initial_state_constraint: Constraint = None,
+        implementation: int = 2,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**given(locals()))
 
-    def input_weights(self):
+    def input_weights(self) -> list[Tensor]:
         kernel, *bias = super().input_weights()
         return [kernel, *(b[0] if self.reset_after else b for b in bias)]
 
-    def recurrent_weights(self):
+    def recurrent_weights(self) -> list[Tensor]:
         """With a bias of its own, which the reset gate scales (`reset_after=True`)."""
         weights = super().recurrent_weights()
         if self.use_bias and self.reset_after:
             weights.append(self._tensor(self.bias)[1])
         return weights
 
-    def recurrent_term(self, h_prev):
+    def recurrent_term(self, h_prev: Tensor) -> Tensor:
         """With `reset_after=False` it ends in h_{t-1} itself: R_n has to wait for r_t."""
         if self.reset_after:
             return super().recurrent_term(h_prev)
         (kernel,) = self.recurrent_weights()
         return ops.concatenate([h_prev @ kernel[:, : 2 * self.units], h_prev], axis=-1)
 
-    def step(self, projected, recurrent, states):
+    def step(
+        self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The equations of z_t, r_t, n_t and h_t."""
         (h_prev,) = states
         x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
@@ -156,10 +164,12 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         h = z * h_prev + (1 - z) * n
         return [h], [z, r, n, h_n, h_prev]
 
-    def step_backward(self, d_states, h, saved):
+    def step_backward(
+        self, d_states: list[Tensor], h: Tensor, saved: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Back through the equations, from the last to the first.
 
-        Write a' for the derivatives of the activations, and h_n for h_{t-1} @ R_n + c_n:
+        Write d x for dL/dx, and h_n for h_{t-1} @ R_n + c_n:
 
             d z_t      =  d h_t * (h_{t-1} - n_t)
             d n_t      =  d h_t * (1 - z_t)
@@ -180,7 +190,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         return [d_projected, d_recurrent], [d_h * z]
 
     @property
-    def fast_pass_obstacle(self):
+    def fast_pass_obstacle(self) -> str | None:
         if not self.reset_after:
             return f"{self.name} has reset_after=False: it multiplies by R_n after r_t"
         return super().fast_pass_obstacle

@@ -1,21 +1,26 @@
 """The LSTM cell: a memory that gates open and close, one time step of it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_rnn.arguments import given
 from keras_rnn.cells.cell import RecurrentCell
 from keras_rnn.cells.derivatives import DERIVATIVES
+from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
 class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
     """One time step of a long short-term memory.
 
-    Beside the state h_t the cell carries a memory c_t. What it was is kept as far as the
-    forget gate f_t lets it, and what is new, g_t, is added as far as the input gate i_t
-    lets it: along c the gradient is multiplied by f_t, not by a matrix, and need not
-    vanish.
+    Beside the hidden state h_t the cell carries a cell state c_t. What it was is kept
+    as far as the forget gate f_t lets it, and what is new, g_t, is added as far as the
+    input gate i_t lets it: along c the gradient is multiplied by f_t, not by a matrix,
+    and need not vanish.
 
         i_t = recurrent_activation(x_t @ W_i + h_{t-1} @ R_i + b_i)
         f_t = recurrent_activation(x_t @ W_f + h_{t-1} @ R_f + b_f)
@@ -72,12 +77,13 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         **kwargs: The arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
 
     Call arguments:
-        inputs: Tensor of shape `(batch, features)`, x_t.
+        inputs: Tensor of shape `(batch, features)`, x_t: numbers of any dtype.
         states: List of two tensors of shape `(batch, units)`, h_{t-1} and c_{t-1}.
         training: Boolean: whether dropout is at work.
 
     Returns:
-        The output y_t, and the list `[h_t, c_t]`.
+        The output y_t, and the list `[h_t, c_t]`, in the compute dtype (float32, or as
+        `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
         ValueError: see `keras_rnn.cells.RecurrentCell`.
@@ -88,42 +94,44 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         *,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        implementation=2,
-        **kwargs,
-    ):
+        output_units: int | None = None,
+        output_activation: Activation = None,
+        output_kernel_initializer: Initializer = "glorot_uniform",
+        output_bias_initializer: Initializer = "zeros",
+        output_kernel_regularizer: Regularizer = None,
+        output_bias_regularizer: Regularizer = None,
+        output_kernel_constraint: Constraint = None,
+        output_bias_constraint: Constraint = None,
+        learn_initial_state: bool = True,
+        initial_state_initializer: Initializer = "random_normal",
+        initial_state_regularizer: Regularizer = None,
+        initial_state_constraint: Constraint = None,
+        implementation: int = 2,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**given(locals()))
 
-    def step(self, projected, recurrent, states):
+    def step(
+        self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The six equations of h_t and c_t."""
         _, c_prev = states
         i, f, g, o = ops.split(projected + recurrent, 4, axis=-1)
@@ -133,11 +141,13 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         h = o * self.activation(c)
         return [h, c], [i, f, g, o, c_prev]
 
-    def step_backward(self, d_states, h, saved):
+    def step_backward(
+        self, d_states: list[Tensor], h: Tensor, saved: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Back through the six equations, from the last to the first.
 
-        Write a' for the derivatives of the activations. c_t is seen through h_t and
-        through c_{t+1}; the second part comes in as `d_c`:
+        Write d x for dL/dx. The loss depends on c_t through h_t and through c_{t+1};
+        the second part comes in as `d_c`:
 
             d o_t      =  d h_t * activation(c_t)
             d c_t     +=  d h_t * o_t * activation'(c_t)
@@ -146,7 +156,8 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
             d g_t      =  d c_t * i_t
             d c_{t-1}  =  d c_t * f_t
 
-        and each gate's gradient times its a' is that of the sum inside it.
+        and each of them, times the derivative of its activation, is the gradient with
+        respect to the sum inside it.
         """
         gate, activation = self.recurrent_activation, self.activation
         d_h, d_c = d_states

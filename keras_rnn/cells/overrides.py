@@ -1,5 +1,11 @@
 """Which methods of a cell the fast pass depends on, and who has overridden one."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+
 # What each step goes through in Keras's loop, and the fast pass does in its own way.
 NOT_OF_THE_PASS = (
     "call",
@@ -22,7 +28,7 @@ OF_THE_BACKWARD_STEP = (
 )
 
 
-def overridden(layer, names, owner):
+def overridden(layer: keras.Layer, names: Iterable[str], owner: type) -> str | None:
     """The first of some methods that is not the one of a class, or `None`.
 
     Args:

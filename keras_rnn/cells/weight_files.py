@@ -1,17 +1,32 @@
 """Files of weights, of our cells and of Keras's."""
 
-import re
+from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
 from keras import ops
 
+from keras_rnn.hints import Tensor
 
-def arrays_for(cell, variables, store):
+if TYPE_CHECKING:  # it imports this module
+    from keras_rnn.cells.cell import RecurrentCell
+
+
+def arrays_for(
+    cell: RecurrentCell, variables: Sequence[keras.Variable], store: Any
+) -> list[Tensor]:
     """The arrays of a file for the variables of a cell, with zeros for a missing state.
 
     Args:
         cell: A built `keras_rnn.cells.RecurrentCell`.
         variables: List of its variables, in the order of a file.
         store: What the file holds for this cell: arrays by `"0"`, `"1"`, ...
+
+    Returns:
+        List with an array for each variable.
 
     Raises:
         ValueError: the file lacks any other weight, or has more than the cell.

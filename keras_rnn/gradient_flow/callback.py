@@ -1,7 +1,10 @@
 """The gradient, recorded while a model trains."""
 
+from __future__ import annotations
+
 import csv
 import math
+from typing import IO, TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -9,7 +12,11 @@ import numpy as np
 from keras_rnn.arguments import as_path, is_number, positive_integer
 from keras_rnn.gradient_flow.diagnosis import REMEDIES, exploding, not_finite, vanishing
 from keras_rnn.gradient_flow.probe import Probe, norm_of
-from keras_rnn.gradient_flow.records import Board, draw, rows
+from keras_rnn.gradient_flow.records import Board, Record, draw, rows
+from keras_rnn.hints import Nest, StrPath, Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class GradientFlow(keras.callbacks.Callback):
@@ -82,16 +89,16 @@ class GradientFlow(keras.callbacks.Callback):
 
     def __init__(
         self,
-        x,
-        y,
-        sample_weight=None,
-        every=50,
-        csv=None,
-        log_dir=None,
-        vanish=1e-6,
-        explode=1e4,
-        verbose=True,
-    ):
+        x: Nest,
+        y: Nest,
+        sample_weight: Tensor | None = None,
+        every: int = 50,
+        csv: StrPath | None = None,
+        log_dir: StrPath | None = None,
+        vanish: float = 1e-6,
+        explode: float = 1e4,
+        verbose: bool = True,
+    ) -> None:
         super().__init__()
         self.every = positive_integer("every", every)
         for name, value in {"vanish": vanish, "explode": explode}.items():
@@ -102,42 +109,47 @@ class GradientFlow(keras.callbacks.Callback):
         if x is None:
             raise ValueError("`x` must be the input of the model. Received: x=None")
         self.vanish, self.explode, self.verbose = vanish, explode, verbose
-        self.records, self.messages = [], []
+        self.records: list[Record] = []
+        self.messages: list[str] = []
         self._batch = (x, y, sample_weight)
-        self._probe = None
+        self._probe: Any = None  # a `Probe`, once training has begun
         self._path = None if csv is None else as_path("csv", csv)
         self._board = None if log_dir is None else Board(as_path("log_dir", log_dir))
-        self._file = None
-        self._said = set()
+        self._file: IO[str] | None = None
+        self._said: set[str] = set()
         self._vanished = 0  # records in a row
         self._before = self._due = 0  # batches of the epochs before; of the next record
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._probe is None or self._probe.model is not self.model:
             compiled = not self.model.run_eagerly
             self._probe = Probe(self.model, *self._batch, compiled=compiled)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             mode = "a" if self.records else "w"
-            self._file = self._path.open(mode, newline="", encoding="utf-8")
+            self._file = file = self._path.open(mode, newline="", encoding="utf-8")
             if mode == "w":
-                csv.writer(self._file).writerow(self.header)
-                self._file.flush()
+                csv.writer(file).writerow(self.header)
+                file.flush()
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self._before + batch >= self._due:
             self._record(self._before + batch)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._seen = batch + 1
         loss = (logs or {}).get("loss")
         if loss is not None and "nan" not in self._said and not math.isfinite(loss):
             self._record(self._before + self._seen)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._before += self._seen
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -187,7 +199,7 @@ class GradientFlow(keras.callbacks.Callback):
         if self.verbose:
             print(f"\n{self.messages[-1]}")
 
-    def plot(self, layer=None):
+    def plot(self, layer: str | None = None) -> Figure:
         """Draws the profile of dL/dh_t over time, and the norm of the whole gradient.
 
         Args:

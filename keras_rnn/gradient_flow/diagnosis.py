@@ -1,8 +1,12 @@
 """What a reading of the probe says of the gradient, in words."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
+
+from keras_rnn.gradient_flow.probe import Level, Reading
 
 REMEDIES = {
     "nan": (
@@ -24,7 +28,7 @@ REMEDIES = {
 }
 
 
-def not_finite(reading):
+def not_finite(reading: Reading) -> str | None:
     """Where the first thing that is not finite stands, in words, or `None`."""
     for path, value in reading.variables.items():
         if not np.all(np.isfinite(value)):
@@ -60,7 +64,7 @@ def _first_state(reading):
     return ""
 
 
-def exploding(level, limit):
+def exploding(level: Level, limit: float) -> str | None:
     """That the gradient grows in the backward pass, in words, or `None`."""
     order, profile = level.travelled(), level.profile()
     reached = [t for t in order if profile[t] > 0]
@@ -77,7 +81,7 @@ def exploding(level, limit):
     )
 
 
-def vanishing(level, limit):
+def vanishing(level: Level, limit: float) -> str | None:
     """That the gradient does not reach the first steps, in words, or `None`."""
     order, profile = level.travelled(), level.profile()
     if not order or not np.any(profile):

@@ -4,6 +4,8 @@ A *nudge* is added to each new state of the recurrent layers (`watching.py`). Th
 are zeros, so that nothing changes. Their gradients are dL/dh_t.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import keras
@@ -12,6 +14,7 @@ from keras import ops
 
 from keras_rnn.backends import compiled_once, value_and_gradients
 from keras_rnn.gradient_flow.watching import cells_of, unnoticed, watched
+from keras_rnn.hints import Nest, Tensor
 
 
 def _recurrent_layers(model):
@@ -55,33 +58,40 @@ class Level(NamedTuple):
     """
 
     name: str
-    norms: list
+    norms: list[np.ndarray]
     finite: np.ndarray
     real: np.ndarray
     backwards: bool
     shares: np.ndarray
 
-    def profile(self):
+    def profile(self) -> np.ndarray:
         """The norm of dL/dh_t at each step, all examples together."""
         return norm_of(self.norms[0], axis=0)
 
-    def travelled(self):
+    def travelled(self) -> list[int]:
         """The numbers of the steps in the order of reading, but for those all masked."""
         steps = [int(t) for t in np.flatnonzero(self.real.any(axis=0))]
         return steps[::-1] if self.backwards else steps
 
-    def saturated(self, kind):
+    def saturated(self, kind: int) -> float:
         """The share of saturated units (0) or gates (1) in all real steps."""
         return float(self.shares[self.real, kind].mean()) if self.real.any() else 0.0
 
 
 class Reading(NamedTuple):
-    """What one pass over the probe found: all in NumPy."""
+    """What one pass over the probe found: all in NumPy.
+
+    Attributes:
+        loss: The loss.
+        variables: The values of the trainable variables by path.
+        gradients: The gradients with respect to them by path.
+        levels: The recurrent cells, in the order of the calls.
+    """
 
     loss: float
-    variables: dict
-    gradients: dict
-    levels: list
+    variables: dict[str, np.ndarray]
+    gradients: dict[str, np.ndarray]
+    levels: list[Level]
 
 
 class Probe:
@@ -93,9 +103,20 @@ class Probe:
         y: Its targets.
         sample_weight: Weights of the examples, or `None`.
         compiled: Whether to compile the pass, since it is to run many times.
+
+    Raises:
+        ValueError: `model` is not compiled, or has no recurrent layer; the others are
+            no arrays, or of different lengths.
     """
 
-    def __init__(self, model, x, y, sample_weight=None, compiled=False):
+    def __init__(
+        self,
+        model: keras.Model,
+        x: Nest,
+        y: Nest,
+        sample_weight: Tensor | None = None,
+        compiled: bool = False,
+    ) -> None:
         if not getattr(model, "compiled", False):
             raise ValueError(
                 "`model` must be compiled: its loss is what the gradient is taken of. "
@@ -132,7 +153,8 @@ class Probe:
         ]
         self._pass = compiled_once(self._backward) if compiled else self._backward
 
-    def __call__(self):
+    def __call__(self) -> Reading:
+        """One pass over the batch, with the weights that the model has now."""
         model = self.model
         trainable = [ops.copy(v) for v in model.trainable_variables]
         others = [ops.copy(v) for v in model.non_trainable_variables]
@@ -177,7 +199,8 @@ class Probe:
 
     def _levels(self, calls, nudges):
         """The levels of all calls, in the order of the calls."""
-        levels, times = [], {}
+        levels: list[Level] = []
+        times: dict[str, int] = {}
         for (name, layer), call, gradients in zip(self._fixed, calls, nudges):
             states, saturated, mask = keras.tree.map_structure(
                 ops.convert_to_numpy, call
@@ -238,7 +261,7 @@ def _symbol(tensor):
     )
 
 
-def norm_of(values, axis=None):
+def norm_of(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     """The Euclidean norm, in float64: the square of a vanishing float32 would be 0."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.sqrt(np.sum(np.square(values.astype("float64")), axis=axis))

@@ -1,13 +1,24 @@
 """Records of `GradientFlow` as rows of a CSV file, for TensorBoard, and as a plot."""
 
+from __future__ import annotations
+
 import math
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_rnn.extras import check_installed
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def rows(record):
+# One of `GradientFlow.records`: numbers, and dictionaries by the name of what they are of.
+Record = dict[str, Any]
+
+
+def rows(record: Record) -> Iterator[tuple[int, str, str, int | str, float]]:
     """A record as rows of the CSV file."""
     batch = record["batch"]
     yield batch, "loss", "", "", record["loss"]
@@ -24,9 +35,16 @@ def rows(record):
 
 
 class Board:
-    """Writes records for TensorBoard."""
+    """Writes records for TensorBoard.
 
-    def __init__(self, log_dir):
+    Args:
+        log_dir: The folder to write to.
+
+    Raises:
+        ImportError: TensorFlow or TensorBoard is not installed.
+    """
+
+    def __init__(self, log_dir: pathlib.Path) -> None:
         # TensorFlow writes the summaries, and needs TensorBoard for them.
         check_installed("`log_dir`", "plots", "tensorflow", "tensorboard")
         import tensorflow as tf
@@ -34,7 +52,7 @@ class Board:
         self._summary = tf.summary
         self._writer = tf.summary.create_file_writer(str(log_dir))
 
-    def write(self, record, gradients):
+    def write(self, record: Record, gradients: dict[str, np.ndarray]) -> None:
         summary, step = self._summary, record["batch"]
         with self._writer.as_default(step=step):
             summary.scalar("gradient_flow/loss", record["loss"])
@@ -53,7 +71,7 @@ class Board:
         self._writer.flush()
 
 
-def draw(records, names):
+def draw(records: Sequence[Record], names: Sequence[str]) -> Figure:
     """The figure of `GradientFlow.plot`."""
     check_installed("`plot`", "plots", "matplotlib")
     from matplotlib import cm, colors

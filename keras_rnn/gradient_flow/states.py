@@ -1,5 +1,7 @@
 """The gradient with respect to each state, and the Jacobians between states."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import keras
@@ -10,9 +12,17 @@ from keras_rnn.arguments import as_tensor, positive_integer
 from keras_rnn.backends import value_and_gradients
 from keras_rnn.gradient_flow.probe import Probe, norm_of
 from keras_rnn.gradient_flow.watching import step_of, unnoticed, watched
+from keras_rnn.hints import Nest, Tensor
 
 
-def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0):
+def state_gradients(
+    model: keras.Model,
+    x: Nest,
+    y: Nest,
+    sample_weight: Tensor | None = None,
+    per_example: bool = False,
+    state: int = 0,
+) -> dict[str, np.ndarray]:
     """How much the loss depends on each state: the norm of dL/dh_t at each time step.
 
     It is the total derivative, through the output of step t and through all later
@@ -37,15 +47,16 @@ def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0)
             c_{t+1} alone. Cells without such a state are left out.
 
     Returns:
-        Dictionary with an array for each recurrent layer, of shape `(timesteps,)`, or
-        `(batch, timesteps)` with `per_example`. The names are those of the layers,
+        Dictionary with a float64 array for each recurrent layer, of shape
+        `(timesteps,)`, or `(batch, timesteps)` with `per_example`. The names are those of the layers,
         `outer/inner` where one is inside the other. A stack of cells has an entry for
         each, `layer/cell`, and a layer that is called again gets another, `layer (2)`.
 
     Raises:
         ValueError: the model is not compiled, has no recurrent layer with such a state,
             or has a cell of which the output is neither the state nor `cell.readout` of
-            it.
+            it; `x`, `y` or `sample_weight` are no arrays, or of different lengths;
+            `state` is no integer, or negative.
 
     Example:
     >>> model = keras.Sequential([keras.layers.LSTM(8, name="lstm"), keras.layers.Dense(1)])
@@ -73,7 +84,7 @@ def state_gradients(model, x, y, sample_weight=None, per_example=False, state=0)
 
 
 class JacobianSpectrum(NamedTuple):
-    """What `jacobian_spectrum` finds.
+    """What `jacobian_spectrum` finds, in float64.
 
     Attributes:
         singular_values: Array of shape `(batch, timesteps - steps + 1, size)`, the
@@ -87,7 +98,9 @@ class JacobianSpectrum(NamedTuple):
     spectral_radius: np.ndarray
 
 
-def jacobian_spectrum(layer, x, steps=1, mask=None):
+def jacobian_spectrum(
+    layer: keras.layers.RNN, x: Tensor, steps: int = 1, mask: Tensor | None = None
+) -> JacobianSpectrum:
     """What becomes of a small change of the state: the spectrum of dh_t/dh_{t-steps}.
 
     With `steps=1` that is the Jacobian of one step of the cell, at the states and inputs
@@ -113,8 +126,9 @@ def jacobian_spectrum(layer, x, steps=1, mask=None):
         reads.
 
     Raises:
-        ValueError: `layer` is not a recurrent layer, `steps` is not a number from 1 to
-            the number of time steps, or something in `x` or the weights is not finite.
+        ValueError: `layer` is not a recurrent layer, `x` or `mask` has the wrong shape,
+            `steps` is not a number from 1 to the number of time steps, or something in
+            `x` or the weights is not finite.
 
     Example:
     >>> layer = keras.layers.SimpleRNN(4, recurrent_initializer="orthogonal")

@@ -5,16 +5,21 @@ writes down what happens. What is added to its states (`nudges`) is added before
 sees them.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import inspect
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from keras_rnn.backends import random_state_kept
 from keras_rnn.cells.derivatives import DERIVATIVES
+from keras_rnn.hints import Tensor
+from keras_rnn.states import masked
 
 # A unit is saturated where its activation has less than this part of its steepest slope.
 FLAT = 0.05
@@ -38,18 +43,21 @@ class Call(NamedTuple):
 
     name: str
     layer: keras.layers.RNN
-    inputs: object
-    first: list
-    states: list
-    saturated: object
-    mask: object
+    inputs: Tensor
+    first: list[Tensor]
+    states: list[Tensor]
+    saturated: Tensor
+    mask: Tensor | None
 
-    def states_before(self, t):
+    def states_before(self, t: int) -> list[Tensor]:
+        """The states that step t starts from: tensors of shape `(batch, units)`."""
         return self.first if t == 0 else [state[t - 1] for state in self.states]
 
 
 @contextlib.contextmanager
-def watched(layers, nudges=None):
+def watched(
+    layers: dict[str, keras.layers.RNN], nudges: list[list[Tensor]] | None = None
+) -> Iterator[list[Call]]:
     """Within, the layers go step by step, and each of their calls is written down.
 
     Args:
@@ -60,7 +68,7 @@ def watched(layers, nudges=None):
     Yields:
         The list that gets a `Call` for each call.
     """
-    calls = []
+    calls: list[Call] = []
 
     def inner_loop(name, layer, sequences, initial_state, mask, training=False):
         added = None if nudges is None else nudges[len(calls)]
@@ -83,7 +91,9 @@ def watched(layers, nudges=None):
 
 
 @contextlib.contextmanager
-def unnoticed(mapping=()):
+def unnoticed(
+    mapping: Sequence[tuple[keras.Variable, Tensor]] = (),
+) -> Iterator[None]:
     """Within, nothing changes for good: no metric, no carried state, no random number."""
     with keras.StatelessScope(mapping, collect_losses=True), random_state_kept():
         yield
@@ -102,21 +112,18 @@ def _loop(name, layer, sequences, initial_state, mask, training, nudges):
     if nudges is not None:
         slices["nudges"] = nudges
     if mask is not None:
-        slices["mask"] = ops.expand_dims(mask, -1)
+        slices["mask"] = mask
 
     def step(before, now):
-        shares = []
+        shares: list[Tensor] = []
         output, states = step_of(
             layer, now["inputs"], before["states"], now.get("nudges"), training, shares
         )
         if "mask" in now:  # a masked step keeps the state, and the output
-            states = [
-                ops.where(now["mask"], new, old)
-                for new, old in zip(states, before["states"])
-            ]
+            states = masked(now["mask"], states, before["states"])
             old = before["output"]
             kept = ops.zeros_like(old) if layer.zero_output_for_mask else old
-            output = ops.where(now["mask"], output, kept)
+            output = masked(now["mask"], output, kept)
         after = {
             "states": states,
             "output": output,
@@ -143,11 +150,30 @@ def _loop(name, layer, sequences, initial_state, mask, training, nudges):
     return (last["output"], outputs, last_states), call
 
 
-def step_of(layer, inputs, states, nudges=None, training=False, shares=None):
+def step_of(
+    layer: keras.layers.RNN,
+    inputs: Tensor,
+    states: Iterable[Tensor],
+    nudges: Iterable[Tensor] | None = None,
+    training: bool = False,
+    shares: list[Tensor] | None = None,
+) -> tuple[Tensor, list[Tensor]]:
     """One step of all cells of a layer, each state with its nudge.
+
+    Args:
+        layer: A recurrent layer.
+        inputs: Tensor of shape `(batch, features)`.
+        states: The states of all cells before the step: tensors `(batch, units)`.
+        nudges: What is added to each new state, or `None`: nothing.
+        training: Whether dropout is at work.
+        shares: List that gets, for each cell, the share of saturated units and gates:
+            a tensor of shape `(batch, 2)`. `None`: they are not asked for.
 
     Returns:
         The output, and the list of the new states of all cells.
+
+    Raises:
+        ValueError: the output of a cell is neither its state nor `readout` of it.
     """
     output, after, states = inputs, [], list(states)
     nudges = list(nudges) if nudges is not None else [0.0] * len(states)
@@ -175,15 +201,16 @@ def step_of(layer, inputs, states, nudges=None, training=False, shares=None):
     return output, after
 
 
-def cells_of(layer):
+def cells_of(layer: keras.layers.RNN) -> list[keras.Layer]:
+    """The cells of a layer: those of its stack, or its one cell."""
     return getattr(layer.cell, "cells", [layer.cell])
 
 
 @contextlib.contextmanager
 def _overheard(cell):
     """Within, what the activations of a cell return is written down as well."""
-    heard = {"activation": [], "recurrent_activation": []}
-    own = {name: getattr(cell, name, None) for name in heard}
+    heard: dict[str, list[Tensor]] = {"activation": [], "recurrent_activation": []}
+    own: dict[str, Any] = {name: getattr(cell, name, None) for name in heard}
     own = {name: each for name, each in own.items() if each in DERIVATIVES}
 
     def listening(name, z):
@@ -204,7 +231,7 @@ def _overheard(cell):
 @contextlib.contextmanager
 def _readouts(cell):
     """Within, the states that `cell.readout` is called with, and what it returns."""
-    pairs = []
+    pairs: list[tuple[Tensor, Tensor]] = []
     if not hasattr(cell, "readout"):
         yield pairs
         return
