@@ -6,16 +6,18 @@ the three backends no class in common. So `Tensor` checks nothing: it tells the 
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Of the backend (`tf.Tensor`, `jax.Array`, `torch.Tensor`), a `keras.KerasTensor` where a
-# model is built of symbols, a `keras.Variable`, or an array of NumPy, which Keras converts.
+# Of the backend (`tf.Tensor`, `jax.Array`, `torch.Tensor`), a `keras.KerasTensor` where
+# a model is built of symbols, a `keras.Variable`, or an array of NumPy, which Keras
+# converts.
 Tensor = Any
 
 # A tensor, or a list, tuple or dictionary of them, nested to any depth: `keras.tree`.
 Nest = Any
 
-# What `keras.activations.get` and the like take: a name, a config, an object or a function.
+# What `keras.activations.get` and the like take: a name, a config, a function or an
+# object that is called like one.
 Activation = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
 Initializer = str | dict[str, Any] | Callable[..., Tensor] | Tensor | None
 Regularizer = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
@@ -25,3 +27,10 @@ Constraint = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
 Config = dict[str, Any]
 
 StrPath = str | os.PathLike[str]
+
+# The base of a class that is mixed into a layer of Keras, and finds the layer's
+# attributes there: the checker is to take it for one.
+if TYPE_CHECKING:
+    from keras import Layer as LayerMixin
+else:
+    LayerMixin = object
