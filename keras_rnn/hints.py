@@ -6,7 +6,7 @@ the three backends no class in common. So `Tensor` checks nothing: it tells the 
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Of the backend (`tf.Tensor`, `jax.Array`, `torch.Tensor`), a `keras.KerasTensor` where
 # a model is built of symbols, a `keras.Variable`, or an array of NumPy, which Keras
@@ -27,10 +27,3 @@ Constraint = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
 Config = dict[str, Any]
 
 StrPath = str | os.PathLike[str]
-
-# The base of a class that is mixed into a layer of Keras, and finds the layer's
-# attributes there: the checker is to take it for one.
-if TYPE_CHECKING:
-    from keras import Layer as LayerMixin
-else:
-    LayerMixin = object

@@ -11,10 +11,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_rnn.hints import LayerMixin, Tensor
+from keras_rnn.hints import Tensor
 
 
-class SharedDropout(LayerMixin):
+class SharedDropout:
     """The dropout of a cell: masks that stay the same until they are reset.
 
     An RNN layer asks for the masks before its loop and resets them after it, so that all
@@ -22,6 +22,14 @@ class SharedDropout(LayerMixin):
     samples anew at each call and keeps nothing: a mask that stayed behind would have the
     batch size of the past.
     """
+
+    # The cell of Keras that this is mixed into has these.
+    dropout: float
+    recurrent_dropout: float
+    compute_dtype: str
+    seed_generator: keras.random.SeedGenerator
+
+    _held: dict[str, Tensor]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
