@@ -90,7 +90,10 @@ class Pass:
         parts = split(
             (inputs, list(states), masks, drops), shards(inputs.shape[0], training)
         )
-        runs = [self._run(*part, training, return_sequences) for part in parts]
+        runs = [
+            self._run(x, first, masks, drops, training, return_sequences)
+            for x, first, masks, drops in parts
+        ]
         sequences, last_states = zip(*runs)
         sequence = _joined(sequences) if return_sequences else None
         return sequence, list(map(_joined, zip(*last_states)))
