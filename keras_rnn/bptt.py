@@ -23,9 +23,9 @@ loop has to do. The weights are shared by all steps, so their gradients are sums
 steps, and a sum of products over steps and batch is again one matrix product, after the
 loop:
 
-    d recurrent_kernel  =  sum over t of  h_{t-1}^T @ d recurrent_t
-    d kernel            =  sum over t of  x_t^T @ d projected_t
     d x_t               =  d projected_t @ kernel^T
+    d kernel            =  sum over t of  x_t^T @ d projected_t
+    d recurrent_kernel  =  sum over t of  h_{t-1}^T @ d recurrent_t
     d h_0               =  d recurrent_1 @ recurrent_kernel^T
 
 (the learned initial state, one vector for the whole batch, gets the sum of d h_0 over it).
@@ -36,15 +36,16 @@ Source: Paul J. Werbos, 1990, Backpropagation through time: what it does and how
 it.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from keras import ops, tree
 
-from keras_rnn.backends import choose, custom_gradient, scan, shards, split
-from keras_rnn.cells.cell import dense
-
-# The widest `kernel` by which a loop multiplies the inputs itself, in inference: up to
-# here it took 5 to 20 % less time than with the product before the loop, and from 300 on
-# as much more.
-NARROW = 256
+from keras_rnn.backends import choose, custom_gradient, project, shards, split
+from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells.dense import dense
+from keras_rnn.hints import Tensor
+from keras_rnn.states import masked
 
 
 class Pass:
@@ -54,14 +55,20 @@ class Pass:
         cell: A `keras_rnn.cells.RecurrentCell`.
     """
 
-    def __init__(self, cell):
+    def __init__(self, cell: RecurrentCell) -> None:
         self.cell = cell
         # A loop is traced and compiled once, not at each call: for the cell as it is.
-        self._compiled, self._assignments = {}, None
+        self._compiled: dict[Any, Any] = {}
+        self._assignments = cell.assignments
 
     def __call__(
-        self, inputs, states, mask=None, training=False, return_sequences=True
-    ):
+        self,
+        inputs: Tensor,
+        states: list[Tensor],
+        mask: Tensor | None = None,
+        training: bool = False,
+        return_sequences: bool = True,
+    ) -> tuple[Tensor | None, list[Tensor]]:
         """Runs the cell along a batch of sequences.
 
         Args:
@@ -90,13 +97,10 @@ class Pass:
 
     def _run(self, inputs, states, masks, drops, training, return_sequences):
         """The pass over a whole batch: one function, whose gradient is by hand."""
-        cell = self.cell
+        cell, count = self.cell, len(states)
         if self._assignments != cell.assignments:  # another activation, say
             self._compiled, self._assignments = {}, cell.assignments
-        narrow = cell.input_weights()[0].shape[1] <= NARROW
-        inside = narrow and not training
-        forward = self.forward_of_inputs if inside else self.forward
-        forward = choose(forward, self._compiled, training, inputs)
+        forward = choose(self.forward, self._compiled, training, inputs)
         backward = choose(self.backward, self._compiled, training, inputs)
         weights = cell.input_weights(), cell.recurrent_weights()
         # The masks, too, which have no gradient: JAX may run the backward pass when
@@ -105,48 +109,63 @@ class Pass:
 
         @custom_gradient
         def pass_over_time(*tensors):
-            x, input_weights, weights, first, masks, drops = tree.pack_sequence_as(
-                arguments, tensors
+            x, input_weights, recurrent_weights, first, masks, drops = (
+                tree.pack_sequence_as(arguments, tensors)
             )
-            source = (x, input_weights) if inside else (dense(x, *input_weights),)
-            last, sequence, saved = forward(*source, weights, first, masks, drops)
+            projected = project(x, input_weights, training)
+            last, h, saved = forward(projected, recurrent_weights, first, masks, drops)
 
             def gradient(*d_results):
-                d_results = list(d_results)
-                upstream = d_results[: -len(first)], d_results[-len(first) :]
-                transposed = ops.transpose(weights[0])
-                d_first, deltas = backward(
-                    *upstream, sequence, saved, transposed, masks, drops
+                d_h, d_last = list(d_results[:-count]), list(d_results[-count:])
+                transposed = ops.transpose(recurrent_weights[0])
+                (d_h_0, *d_c_0), deltas = backward(
+                    d_h, d_last, h, saved, transposed, masks, drops
                 )
                 d_projected, d_recurrent = deltas[0], deltas[-1]
-                h, h_0 = sequence, first[0]
+                h_dropped, h_0 = h, first[0]
                 for drop in drops:
-                    h, h_0 = h * ops.expand_dims(drop, 1), h_0 * drop
-                d_x = dense(d_projected, ops.transpose(input_weights[0]))
-                d_kernel = _d_weights(x, d_projected, input_weights)
-                d_recurrent_kernel = _d_recurrent_weights(h_0, h, d_recurrent, weights)
-                nothing = [None for _ in (*masks, *drops)]
-                return d_x, *d_kernel, *d_recurrent_kernel, *d_first, *nothing
+                    h_dropped = h * ops.expand_dims(drop, 1)
+                    h_0 = h_0 * drop
 
-            results = [sequence, *last] if return_sequences else last
-            return tuple(results), gradient
+                d_x = dense(d_projected, ops.transpose(input_weights[0]))
+                d_kernel, *d_bias = _d_weights(x, d_projected, input_weights)
+                d_recurrent_kernel, *d_recurrent_bias = _d_recurrent_weights(
+                    h_0, h_dropped, d_recurrent, recurrent_weights
+                )
+                return (
+                    d_x,
+                    *(d_kernel, *d_bias),
+                    *(d_recurrent_kernel, *d_recurrent_bias),
+                    *(d_h_0, *d_c_0),
+                    *[None for _ in (*masks, *drops)],
+                )
+
+            return tuple([h, *last] if return_sequences else last), gradient
 
         results = list(pass_over_time(*tree.flatten(arguments)))
         sequence = results.pop(0) if return_sequences else None
         return sequence, results
 
-    def forward(self, projected, weights, states, masks, drops, bias=(), **how):
+    def forward(
+        self,
+        scan: Callable,
+        projected: Tensor,
+        weights: list[Tensor],
+        states: list[Tensor],
+        masks: list[Tensor],
+        drops: list[Tensor],
+    ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """The loop forward: the last states, each h_t, and what is saved of each step.
 
         Args:
-            projected: Tensor of shape `(batch, timesteps, gates)`.
+            scan: `keras_rnn.backends.scan`, or the one of its kind that `choose` took.
+            projected: Tensor of shape `(batch, timesteps, gates)`, or what `project`
+                made of the inputs.
             weights: List of the weights of the recurrent term.
             states: List of tensors of shape `(batch, units)`.
             masks: List of a boolean tensor of shape `(batch, timesteps, 1)`, or empty.
             drops: List of what recurrent dropout multiplies h_{t-1} by, a tensor of
                 shape `(batch, units)`, or empty.
-            bias: List of what each step has to add to its projection, or empty.
-            **how: How the loop runs, see `keras_rnn.backends.tensorflow.scan`.
 
         Returns:
             List of tensors of shape `(batch, units)`, tensor of shape `(batch,
@@ -156,78 +175,57 @@ class Pass:
 
         def step(states, slices):
             projected, *masks = slices
-            projected = sum(bias, projected)
             h_prev = states[0] * drops[0] if drops else states[0]
             new, saved = cell.step(projected, dense(h_prev, *weights), states)
             for mask in masks:
-                new = [ops.where(mask, n, old) for n, old in zip(new, states)]
+                new = masked(mask, new, states)
             return new, [new[0], *saved]
 
         widths = [cell.units] * (1 + cell.saved_count)
-        last, (sequence, *saved) = scan(
-            step, states, [projected, *masks], widths, **how
-        )
-        return last, sequence, saved
-
-    def forward_of_inputs(self, inputs, input_weights, *others, **how):
-        """`forward`, and before it the projection of all steps.
-
-        Compiled, each h_t is then written over the projection of its step, which takes
-        less time than to write it beside, and the bias waits for its step.
-
-        Args:
-            inputs: Tensor of shape `(batch, timesteps, features)`.
-            input_weights: List of the weights of the projection.
-            *others: What `forward` takes after the projection.
-            **how: As in `forward`.
-        """
-        if not how.get("in_place"):
-            return self.forward(dense(inputs, *input_weights), *others, **how)
-        kernel, *bias = input_weights
-        projected = dense(inputs, kernel)
-        return self.forward(projected, *others, bias, over_first=True, **how)
+        last, (h, *saved) = scan(step, states, [projected, *masks], widths)
+        return last, h, saved
 
     def backward(
         self,
-        d_sequence,
-        d_last,
-        sequence,
-        saved,
-        transposed,
-        masks,
-        drops,
-        **how,
-    ):
+        scan: Callable,
+        d_h: list[Tensor],
+        d_last: list[Tensor],
+        h: Tensor,
+        saved: list[Tensor],
+        transposed: Tensor,
+        masks: list[Tensor],
+        drops: list[Tensor],
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The backward loop: the gradients of the initial states, the deltas of all steps.
 
         Args:
-            d_sequence: List of the gradient of each h_t through the output of its own
-                step, a tensor of shape `(batch, timesteps, units)`, or empty.
+            scan: As in `forward`.
+            d_h: List of the gradient of each h_t through the output of its own step, a
+                tensor of shape `(batch, timesteps, units)`, or empty.
             d_last: List of tensors of shape `(batch, units)`: the gradients of the last
                 states.
-            sequence: Each h_t, from `forward`.
+            h: Each h_t, from `forward`.
             saved: What `forward` saved.
             transposed: The recurrent kernel, transposed once for all steps.
             masks: As in `forward`.
             drops: As in `forward`.
-            **how: As in `forward`.
 
         Returns:
             Two lists: tensors of shape `(batch, units)`, and tensors of shape
             `(batch, timesteps, gates)`.
         """
         cell, count = self.cell, len(d_last)
-        groups = [sequence], d_sequence, saved, masks
+        groups = [h], d_h, saved, masks
 
         def step(d_states, slices):
             slices = iter(slices)
             (h,), d_h, saved, masks = ([next(slices) for _ in g] for g in groups)
             d_states = [sum(d_h, d_states[0]), *d_states[1:]]
             d_kept = [None] * count
-            for mask in masks:
+            for mask in masks:  # what it hands on, and what goes through the equations
                 zeros = [ops.zeros_like(d) for d in d_states]
-                d_kept = [ops.where(mask, z, d) for d, z in zip(d_states, zeros)]
-                d_states = [ops.where(mask, d, z) for d, z in zip(d_states, zeros)]
+                d_kept = masked(mask, zeros, d_states)
+                d_states = masked(mask, d_states, zeros)
             deltas, d_previous = cell.step_backward(d_states, h, saved)
             d_h_prev = deltas[-1] @ transposed
             if drops:
@@ -236,14 +234,9 @@ class Pass:
             paths = zip(d_previous, through_kernel, d_kept)
             return [sum(d for d in path if d is not None) for path in paths], deltas
 
-        return scan(
-            step,
-            d_last,
-            [tensor for group in groups for tensor in group],
-            [transposed.shape[0]] * cell.delta_count,
-            reverse=True,
-            **how,
-        )
+        sequences = [tensor for group in groups for tensor in group]
+        widths = [transposed.shape[0]] * cell.delta_count
+        return scan(step, d_last, sequences, widths, reverse=True)
 
 
 def _joined(parts):

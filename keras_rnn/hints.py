@@ -6,7 +6,7 @@ the three backends no class in common. So `Tensor` checks nothing: it tells the 
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Of the backend (`tf.Tensor`, `jax.Array`, `torch.Tensor`), a `keras.KerasTensor` where
 # a model is built of symbols, a `keras.Variable`, or an array of NumPy, which Keras
@@ -27,3 +27,9 @@ Constraint = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
 Config = dict[str, Any]
 
 StrPath = str | os.PathLike[str]
+
+# The base of what is mixed into a cell of Keras, and has all that the cell has.
+if TYPE_CHECKING:
+    MixedIntoCell = Any
+else:
+    MixedIntoCell = object

@@ -1,126 +1,13 @@
-"""How one character is sampled from the probabilities that a network gives to all.
+"""The name of `keras_rnn.generation.sampling` until version 0.2."""
 
-`sample` draws from logits, with temperature, `top_k` and `top_p`. What is random comes
-from `uniform`, by seed and place, so that a text is the same on every backend and in an
-exported graph.
-"""
+import warnings
 
-import operator
-import random
+from keras_rnn.generation.sampling import draw, prepare, sample, uniform
 
-import numpy as np
-from keras import ops
+__all__ = ["draw", "prepare", "sample", "uniform"]
 
-from keras_rnn.arguments import is_number, positive_integer
-
-LARGEST = float(np.finfo("float32").max)
-
-
-def sample(logits, uniforms, temperature=1.0, top_k=None, top_p=None):
-    """Draws a character from each row of logits.
-
-    With the characters sorted from the likeliest, p their probabilities
-
-        p = softmax(logits / temperature)       of the first `top_k`
-
-    and of these the first whose p sum up to `top_p`, the one sampled is where the running
-    sum of p passes `uniforms` times the sum of all that are left.
-
-    Args:
-        logits: Tensor of shape `(batch, characters)`.
-        uniforms: Tensor of shape `(batch,)`, numbers in [0, 1).
-        temperature: Scalar, at least 0; 0 takes the likeliest.
-        top_k: Integer scalar, or `None`.
-        top_p: Scalar in (0, 1], or `None`.
-
-    Returns:
-        Integer tensor of shape `(batch,)`, int32.
-    """
-    prepared = prepare(uniforms, logits.shape[-1], temperature, top_k, top_p)
-    return draw(logits, *prepared)
-
-
-def prepare(uniforms, characters, temperature, top_k, top_p):
-    """What `draw` needs beside the logits, worked out once for all steps."""
-    top_k = characters if top_k is None else top_k
-    top_p = 1.0 if top_p is None else top_p
-    # 0 is always before the likeliest, whatever the scale.
-    uniforms = ops.where(temperature > 0, uniforms, 0.0)
-    scale = 1.0 / ops.maximum(ops.cast(temperature, "float32"), 1e-6)
-    ranks = ops.arange(characters)
-    penalty = ops.where(ranks < top_k, 0.0, -np.inf)  # (characters,)
-    # Running sums end at about 1: at 2 nothing is cut.
-    reach = ops.where(ops.less(top_p, 1.0), top_p, 2.0)
-    return uniforms, scale, ranks, penalty, ops.cast(reach, "float32")
-
-
-def draw(logits, uniforms, scale, ranks, penalty, reach):
-    """One draw for each row, (batch,): the loop runs this, so it is short."""
-    logits, ids = ops.top_k(ops.cast(logits, "float32"), logits.shape[-1])
-    p = ops.softmax(logits * scale + penalty)  # (batch, characters), falling
-    sums = ops.cumsum(p, axis=-1)
-    kept = sums - p < reach
-    total = ops.max(ops.where(kept, sums, 0.0), axis=-1, keepdims=True)
-    passed = ops.where(kept, sums, 2.0) <= ops.expand_dims(uniforms, -1) * total
-    rank = ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True)
-    chosen = ops.where(ops.equal(ranks, rank), ids, 0)
-    return ops.cast(ops.sum(chosen, axis=-1), "int32")
-
-
-def uniform(seed, rows, steps):
-    """Random numbers that are a hash of where they stand, and so need no order.
-
-    That of a row and a step is the same whatever else is sampled, on every backend, and in
-    an exported graph. The hash is the last stage of Austin Appleby's MurmurHash3; that a
-    hash of a counter makes good random numbers: John K. Salmon et al., 2011, Parallel
-    random numbers: as easy as 1, 2, 3.
-
-    Args:
-        seed: Unsigned 32-bit integer, as an array or a tensor of TensorFlow, as are
-        rows: the numbers of the rows, and
-        steps: the numbers of the steps, which broadcast with them.
-
-    Returns:
-        Numbers in [0, 1), multiples of 2**-23, float32.
-    """
-
-    def mix(x):
-        x = x + np.uint32(0x9E3779B9)
-        x = (x ^ x // np.uint32(1 << 16)) * np.uint32(0x85EBCA6B)
-        x = (x ^ x // np.uint32(1 << 13)) * np.uint32(0xC2B2AE35)
-        return x ^ x // np.uint32(1 << 16)
-
-    bits = mix(mix(mix(seed) ^ mix(rows)) ^ mix(steps)) // np.uint32(1 << 9)
-    return ops.cast(bits, "float32") * 2.0**-23
-
-
-def checked_settings(temperature, top_k, top_p, characters):
-    """Temperature, `top_k` and `top_p` as arrays, checked, with nothing left out."""
-    # What is computed with is a float32, to which 1e39 is infinite.
-    if not is_number(temperature) or not 0 <= temperature <= LARGEST:
-        raise ValueError(
-            "`temperature` must be a finite number, at least 0. "
-            f"Received: temperature={temperature}"
-        )
-    top_k = characters if top_k is None else positive_integer("top_k", top_k)
-    top_p = 1.0 if top_p is None else top_p
-    if not is_number(top_p) or not 0 < top_p <= 1:
-        raise ValueError(
-            f"`top_p` must be a number above 0, at most 1. Received: top_p={top_p}"
-        )
-    return np.float32(temperature), np.int32(min(top_k, characters)), np.float32(top_p)
-
-
-def checked_seed(seed):
-    """The seed as an array that broadcasts with rows and steps, checked, or a new one."""
-    if seed is None:
-        seed = random.getrandbits(32)
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < 2**32 or isinstance(seed, bool):
-        raise ValueError(
-            f"`seed` must be an integer from 0 to 2**32 - 1. Received: seed={seed!r}"
-        )
-    return np.full((1, 1), number, "uint32")
+warnings.warn(
+    "`keras_rnn.sampling` is now `keras_rnn.generation.sampling`",
+    DeprecationWarning,
+    stacklevel=2,
+)

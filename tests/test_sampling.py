@@ -1,11 +1,15 @@
 """How one character is drawn: the random numbers, and what they pick."""
 
+import importlib
+import sys
+
 import keras
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_rnn.sampling import sample, uniform
+from keras_rnn.generation.sampling import sample, uniform
 from tests import oracle
 
 
@@ -57,3 +61,10 @@ def test_temperature_zero_takes_the_likeliest_and_of_equals_the_first():
     uniforms = np.array([0.999, 0.999], "float32")
     drawn = sample(logits, uniforms, temperature=0.0)
     assert keras.ops.convert_to_numpy(drawn).tolist() == [1, 0]
+
+
+def test_the_name_of_before_works_with_a_warning(monkeypatch):
+    monkeypatch.delitem(sys.modules, "keras_rnn.sampling", raising=False)
+    with pytest.warns(DeprecationWarning, match="keras_rnn.generation.sampling"):
+        before = importlib.import_module("keras_rnn.sampling")
+    assert before.sample is sample and before.uniform is uniform

@@ -10,23 +10,6 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "keras_rnn"
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
-# Those that have no type hints yet. A file that has them leaves the list.
-NOT_YET = {
-    "backends/jax.py",
-    "backends/jax_kernels.py",
-    "backends/tensorflow.py",
-    "backends/torch.py",
-    "backends/torch_kernels.py",
-    "beam.py",
-    "bptt.py",
-    "cells/cell.py",
-    "generation.py",
-    "rnn.py",
-    "sampling.py",
-    "saved_strings.py",
-    "seq2seq.py",
-    "stopping.py",
-}
 
 
 def is_public(name):
@@ -68,14 +51,9 @@ def missing_in(source):
     return {name: missing for name, missing in found.items() if missing}
 
 
-@pytest.mark.parametrize("name", sorted(FILES.keys() - NOT_YET))
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_all_that_is_public_has_type_hints(name):
     assert missing_in(FILES[name].read_text(encoding="utf-8")) == {}
-
-
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_what_has_type_hints_has_left_the_list(name):
-    assert missing_in(FILES[name].read_text(encoding="utf-8"))
 
 
 def test_each_kind_of_argument_is_seen():

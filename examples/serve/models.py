@@ -151,7 +151,7 @@ class Generator:
 
 
 def draw(p, texts):
-    """Draws a character for each text, as `keras_rnn.sampling.sample` does.
+    """Draws a character for each text, as `keras_rnn.generation.sampling.sample` does.
 
     Args:
         p: The chances of the next character, `(texts, characters)`.

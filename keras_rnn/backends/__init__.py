@@ -1,11 +1,11 @@
 """What Keras has no word for, and each backend its own.
 
-One module for each backend, with the same names in it; the one that Keras runs on is
-taken. They are:
+One module for each backend, and one for its kernels, with the same names and arguments in
+them; those of the backend that Keras runs on are taken. They are:
 
-- `scan`, which carries a state through a sequence, `choose`, which makes of such a loop
-  what runs fast, and `shards` and `split`, which cut a batch into parts whose loops run
-  side by side;
+- `scan`, which carries a state through a sequence; `choose`, which makes of a loop over
+  it what runs fast; `project`, what such a loop reads; and `shards` and `split`, which
+  cut a batch into parts whose loops run side by side;
 - `native`, the kernel of the framework that runs a cell over all steps at once;
 - `custom_gradient`, for a function of several results whose gradient is by hand;
 - `kept_apart`, which holds variables that are no weights;
@@ -13,25 +13,19 @@ taken. They are:
 - `value_and_gradients`, `compiled`, `compiled_once` and `random_state_kept`.
 """
 
+import importlib
+
 import keras
 
 name = keras.backend.backend()
 
-if name == "tensorflow":
-    from keras_rnn.backends import tensorflow as own
-
-    kernels = own
-elif name == "jax":
-    from keras_rnn.backends import jax as own
-    from keras_rnn.backends import jax_kernels as kernels
-elif name == "torch":
-    from keras_rnn.backends import torch as own
-    from keras_rnn.backends import torch_kernels as kernels
-else:
+if name not in ("tensorflow", "jax", "torch"):
     raise ImportError(
         "keras_rnn runs on TensorFlow, JAX and PyTorch: set KERAS_BACKEND to one of "
         f"tensorflow, jax, torch (it is {name})."
     )
+own = importlib.import_module(f"keras_rnn.backends.{name}")
+kernels = importlib.import_module(f"keras_rnn.backends.{name}_kernels")
 
 choose = own.choose
 compiled = own.compiled
@@ -39,6 +33,7 @@ compiled_once = own.compiled_once
 custom_gradient = own.custom_gradient
 kept_apart = own.kept_apart
 native = kernels.native
+project = own.project
 random_state_kept = own.random_state_kept
 scan = own.scan
 shards = own.shards

@@ -3,16 +3,30 @@
 import contextlib
 import functools
 import types
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 from jax.flatten_util import ravel_pytree
 
+from keras_rnn.cells.dense import dense
+from keras_rnn.hints import Nest, Tensor
 
-def scan(step, carry, sequences, widths, reverse=False, in_place=False):
-    """Carries states along the time axis: see `keras_rnn.backends.tensorflow.scan`."""
-    sequences = [jnp.swapaxes(each, 0, 1) for each in sequences]
+
+def scan(
+    step: Callable,
+    carry: list[Tensor],
+    sequences: list[Tensor],
+    widths: list[int],
+    reverse: bool = False,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Carries states along the time axis: see `keras_rnn.backends.tensorflow_scan.scan`."""
+    first, *others = sequences
+    first = dense(*first) if isinstance(first, list) else first
+    sequences = [jnp.swapaxes(each, 0, 1) for each in (first, *others)]
     carry, outputs = jax.lax.scan(
         lambda carry, slices: tuple(map(list, step(carry, slices))),
         list(carry),
@@ -22,35 +36,45 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
     return carry, [jnp.swapaxes(each, 0, 1) for each in outputs]
 
 
-def choose(loop, kept, training, inputs):
+def choose(
+    loop: Callable, kept: dict[Any, Any], training: bool, inputs: Tensor
+) -> Callable:
     """A loop as the fast pass is to call it: compiled once for each shape."""
     if loop.__name__ not in kept:
         # A function of its own: what JAX traced of an equal one is not taken.
-        kept[loop.__name__] = jax.jit(functools.partial(loop))
+        kept[loop.__name__] = jax.jit(functools.partial(loop, scan))
     return kept[loop.__name__]
 
 
-def shards(batch_size, training):
+def project(inputs: Tensor, weights: list[Tensor], training: bool) -> Tensor | list:
+    """What a loop reads of its inputs: it makes their map itself, compiled with it.
+
+    See `keras_rnn.backends.tensorflow_scan.project`.
+    """
+    return [inputs, *weights]
+
+
+def shards(batch_size: int | None, training: bool) -> int:
     """The number of parts in which to cut a batch: XLA sees to the cores itself."""
     return 1
 
 
-def split(tensors, count):
+def split(tensors: Nest, count: int) -> list[Nest]:
     """A batch in the one part that there is: see `shards`."""
     return [tensors]
 
 
-def kept_apart(variables):
+def kept_apart(variables: list[keras.Variable]) -> Any:
     """An object that holds variables, and that Keras's tracking does not look into."""
     return types.SimpleNamespace(held=variables)
 
 
-def with_sizes(tensor, sizes, message):
+def with_sizes(tensor: Tensor, sizes: list, message: str) -> Tensor:
     """`tensor`: sizes are known, and checked, before anything is computed."""
     return tensor
 
 
-def custom_gradient(function):
+def custom_gradient(function: Callable) -> Callable:
     """A function of several results whose gradient is by hand.
 
     Forward mode takes the transpose of the gradient, which JAX finds. See
@@ -81,7 +105,12 @@ def custom_gradient(function):
     return with_gradient
 
 
-def transposed(backward, results, tangents, forward=None):
+def transposed(
+    backward: Callable,
+    results: tuple[Tensor, ...],
+    tangents: list[Tensor],
+    forward: Callable | None = None,
+) -> tuple[Tensor, ...]:
     """The transpose of a linear function at `tangents`, for JAX to go back by `backward`.
 
     JAX would transpose the transpose by itself, too, but what it finds takes a fourth
@@ -124,7 +153,7 @@ def transposed(backward, results, tangents, forward=None):
     return unraveled(solution)[1]
 
 
-def value_and_gradients(function, values):
+def value_and_gradients(function: Callable, values: Nest) -> tuple[Tensor, Any, Nest]:
     """A scalar function of a nest of tensors, and its gradients with respect to them.
 
     See `keras_rnn.backends.tensorflow.value_and_gradients`.
@@ -133,7 +162,7 @@ def value_and_gradients(function, values):
     return value, more, found
 
 
-def compiled(model, function, arguments):
+def compiled(model: keras.Model, function: Callable, arguments: list) -> Callable:
     """A function of tensors, compiled: see `keras_rnn.backends.tensorflow.compiled`."""
 
     @jax.jit
@@ -144,12 +173,12 @@ def compiled(model, function, arguments):
     return lambda *args: pure([v.value for v in model.variables], *args)
 
 
-def compiled_once(function):
+def compiled_once(function: Callable) -> Callable:
     """A function of all that it depends on, compiled."""
     return jax.jit(function)
 
 
-def random_state_kept():
+def random_state_kept() -> AbstractContextManager:
     """Within, nothing that is drawn moves what is drawn later: as ever on JAX.
 
     See `keras_rnn.backends.torch.random_state_kept`.

@@ -7,6 +7,8 @@ first. It has a gradient, and nothing beside: `with_all_derivatives` gives it th
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +17,16 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jax.experimental import rnn
 
-from keras_rnn.backends.jax import transposed
-from keras_rnn.cells import LSTMCell
-from keras_rnn.cells.cell import dense
+from keras_rnn.backends.jax import scan, transposed
+from keras_rnn.cells import LSTMCell, RecurrentCell
+from keras_rnn.cells.dense import dense
+from keras_rnn.hints import Tensor
 
 
-def native(cell, otherwise, use_cudnn):
-    """JAX's kernel of a cell: see `keras_rnn.backends.tensorflow.native`."""
+def native(
+    cell: RecurrentCell, otherwise: Callable, use_cudnn: bool | str
+) -> Callable | str:
+    """JAX's kernel of a cell: see `keras_rnn.backends.tensorflow_kernels.native`."""
     if not isinstance(cell, LSTMCell):
         return "JAX has a kernel of the LSTM only"
     if use_cudnn is False:
@@ -55,15 +60,20 @@ class Kernel:
         otherwise: The `Pass` of the cell, for what the kernel cannot do.
     """
 
-    def __init__(self, cell, otherwise):
+    def __init__(self, cell: RecurrentCell, otherwise: Any) -> None:
         self.cell, self.otherwise = cell, otherwise
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "JAX's lstm (cuDNN)"
 
     def __call__(
-        self, inputs, states, mask=None, training=False, return_sequences=True
-    ):
+        self,
+        inputs: Tensor,
+        states: list[Tensor],
+        mask: Tensor | None = None,
+        training: bool = False,
+        return_sequences: bool = True,
+    ) -> tuple[Tensor | None, list[Tensor]]:
         """Runs the cell along a batch of sequences: see `keras_rnn.bptt.Pass`."""
         cell = self.cell
         arguments = inputs, list(states), cell.input_weights(), cell.recurrent_weights()
@@ -88,7 +98,7 @@ class Kernel:
             inputs, states, weights, recurrent = nested(tensors)
             masks = [each[..., None] for each in others]
             last, sequence, _ = self.otherwise.forward(
-                dense(inputs, *weights), recurrent, states, masks, drops=[]
+                scan, dense(inputs, *weights), recurrent, states, masks, drops=[]
             )
             return sequence, *last
 
@@ -132,7 +142,7 @@ def _lstm(inputs, states, weights, recurrent, lengths):
     return y, *[state[0] for state in last]
 
 
-def flat_weights(weights, recurrent):
+def flat_weights(weights: list[Tensor], recurrent: list[Tensor]) -> Tensor:
     """Keras's weights of an LSTM in cuDNN's order: two kernels, two biases, one vector.
 
     The gates are i, f, g, o in both, the kernels transposed.
@@ -144,7 +154,7 @@ def flat_weights(weights, recurrent):
     return jnp.concatenate([kernel.T.ravel(), recurrent_kernel.T.ravel(), first, zeros])
 
 
-def with_all_derivatives(kernel, plain):
+def with_all_derivatives(kernel: Callable, plain: Callable) -> Callable:
     """A function that has a gradient, with the other derivatives of an equal one.
 
     Args:

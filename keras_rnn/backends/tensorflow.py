@@ -1,23 +1,30 @@
-"""The loop over time and the gradients on TensorFlow.
+"""Where the loop over time runs, and the gradients, on TensorFlow.
 
-`scan` carries a state through a sequence, `choose` hands such a loop to XLA where that
-pays, and `shards` cuts a batch into parts whose loops run side by side.
+`choose` hands a loop to XLA where that pays, and `shards` cuts a batch into parts whose
+loops run side by side. The loop itself is in `tensorflow_scan.py`.
 """
 
 import contextlib
 import functools
 import os
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import ops
 
-# An iteration of a loop costs some microseconds by itself, about as much as the matrix
-# product of a small step: so one iteration of a graph runs several steps. More than these
-# bring little, and take longer to trace. Under XLA, whose iterations cost less, a second
-# step brings nothing, and takes a fifth more time to compile.
-STEPS_PER_ITERATION = 5
+from keras_rnn.backends.tensorflow_scan import (
+    project,
+    scan,
+    scan_in_place,
+    scan_one_by_one,
+)
+from keras_rnn.hints import Nest, Tensor
+
+__all__ = ["project", "scan"]  # of the interface, beside what is defined here
+
 # To compile a loop pays after some twenty batches of its shape. A layer that has met more
 # shapes than these is going to meet others, and each of them seldom.
 BATCHES_UNCOMPILED = 20
@@ -26,131 +33,9 @@ SHAPES_COMPILED = 4
 ROWS_PER_SHARD = 8
 
 
-def scan(
-    step,
-    carry,
-    sequences,
-    widths,
-    reverse=False,
-    in_place=False,
-    over_first=False,
-    one_by_one=False,
-):
-    """Carries states along the time axis of some sequences.
-
-    Args:
-        step: Function of two lists of tensors, the carry and the slices of one step,
-            which returns the next carry and the outputs of the step.
-        carry: List of tensors of shape `(batch, width)`.
-        sequences: List of tensors of shape `(batch, timesteps, width)`.
-        widths: List of integers: the last dimension of each output.
-        reverse: Whether to go from the last step to the first. The outputs stand at
-            their own step either way.
-        in_place: Whether the outputs are written into arrays of their final size. XLA
-            does so without a copy; a graph would copy the whole array each time.
-        over_first: Whether, with `in_place`, the array of the first output may be the
-            first sequence itself: it is where they are as wide, and not in `reverse`.
-        one_by_one: Whether an iteration is one step, as it is with `in_place`.
-
-    Returns:
-        The last carry, and a list of the outputs, `(batch, timesteps, width)` each.
-    """
-    batch_size, timesteps = sequences[0].shape[:2]
-    if batch_size is None and carry[0].shape[0] is not None:
-        # A loop refuses a state that knows its size before an iteration and not after.
-        batch_size = carry[0].shape[0]
-        for each in sequences:
-            each.set_shape((batch_size, *each.shape[1:]))
-    static_shape = batch_size, timesteps
-    if timesteps is None:
-        timesteps = tf.shape(sequences[0])[1]
-    if in_place or one_by_one:
-        loops = [(timesteps, 1)]  # iterations, and the steps in each
-    elif isinstance(timesteps, int):
-        size = _steps_per_iteration(timesteps)
-        loops = [(timesteps // size, size), (1, timesteps % size)]
-    else:
-        size = STEPS_PER_ITERATION
-        loops = [(timesteps // size, size), (timesteps % size, 1)]
-    dtype = carry[0].dtype
-    if in_place:
-        # What they hold at first is written over. To copy a sequence takes XLA less time
-        # than to fill with zeros, which it divides among threads that are at work.
-        like = sequences[0]
-        arrays = [
-            like
-            if width == like.shape[-1]
-            else tf.zeros((tf.shape(like)[0], timesteps, width), dtype)
-            for width in widths
-        ]
-    else:
-        arrays = [
-            tf.TensorArray(dtype, timesteps, element_shape=[batch_size, width])
-            for width in widths
-        ]
-
-    over_first &= widths[0] == sequences[0].shape[-1] and not reverse
-    if over_first:
-        # XLA would copy the whole array in each iteration if some part of a step could
-        # read there once it is written over. So one that has written reads for the next.
-        carry = [*carry, sequences[0][:, 0]]
-        sequences = sequences[1:]
-
-    def write(array, place, output):
-        if in_place:
-            return ops.slice_update(array, (0, place, 0), output[:, None])
-        return array.write(place, output)
-
-    def iteration(start, size, carry, arrays):
-        """`size` steps, the first of them (in the order of the loop) at `start`."""
-        if not size:
-            return carry, arrays
-        first, next_one = (timesteps - 1 - start, -1) if reverse else (start, 1)
-        places = [first, *(first + next_one * i for i in range(1, size))]
-        for place in places:
-            slices = [tf.gather(s, place, axis=1) for s in sequences]
-            if over_first:
-                *carry, ahead = carry
-                slices = [ahead, *slices]
-            carry, outputs = step(carry, slices)  # (batch, width) each
-            arrays = [write(a, place, o) for a, o in zip(arrays, outputs)]
-            if over_first:
-                following = tf.minimum(place + 1, timesteps - 1)
-                carry = [*carry, tf.gather(arrays[0], following, axis=1)]
-        return carry, arrays
-
-    start = 0
-    for count, size in loops:
-        if isinstance(count, int) and count == 1:
-            carry, arrays = iteration(start, size, carry, arrays)
-        else:
-            _, carry, arrays = tf.while_loop(
-                lambda i, *_, count=count: i < count,
-                lambda i, c, a, start=start, size=size: (
-                    i + 1,
-                    *iteration(start + i * size, size, c, a),
-                ),
-                (0, carry, arrays),
-                maximum_iterations=count,
-            )
-        start = start + count * size
-    if over_first:
-        *carry, _ = carry
-    if not in_place:
-        arrays = [tf.transpose(array.stack(), (1, 0, 2)) for array in arrays]
-    for array, width in zip(arrays, widths):
-        array.set_shape((*static_shape, width))  # XLA's update forgets it
-    return carry, arrays
-
-
-def _steps_per_iteration(timesteps):
-    """A number of steps near what is best, one that divides `timesteps` if any."""
-    near = range(STEPS_PER_ITERATION - 1, STEPS_PER_ITERATION + 4)
-    best = min(near, key=lambda n: (timesteps % n > 0, abs(n - STEPS_PER_ITERATION)))
-    return min(best, timesteps)
-
-
-def choose(loop, compiled, training, inputs):
+def choose(
+    loop: Callable, kept: dict[Any, Any], training: bool, inputs: Tensor
+) -> Callable:
     """A loop as the fast pass is to call it: as it is, traced once, or compiled.
 
     XLA runs a loop of small steps faster than a graph does, but compiles anew for each
@@ -164,62 +49,48 @@ def choose(loop, compiled, training, inputs):
     on a CPU they take XLA five times as long.
 
     Args:
-        loop: A function of tensors, and of `in_place` and `one_by_one` (see `scan`).
-        compiled: Dictionary, which keeps what was made of the loops for the next call,
+        loop: A function of a `scan`, which this here chooses, and of tensors.
+        kept: Dictionary, which keeps what was made of the loops for the next call,
             and for which shapes.
         training: Boolean.
         inputs: Tensor of shape `(batch, timesteps, features)`: that its sizes are known
             before the graph runs, and its dtype, decide.
+
+    Returns:
+        The function of the tensors.
     """
     batch_size, timesteps = inputs.shape[:2]
-    shapes = compiled.setdefault("shapes", set())
+    shapes = kept.setdefault("shapes", set())
     fixed = timesteps is not None and (training or batch_size is not None)
     slow = inputs.dtype == tf.bfloat16 and not _has_gpu()
     known = (batch_size, timesteps) in shapes or len(shapes) < SHAPES_COMPILED
+    plain = functools.partial(loop, scan)
 
-    def made(**kind):
+    def made(function, **kind):
         key = (loop.__name__, *kind)
-        if key not in compiled:
-            function = functools.partial(loop, in_place="jit_compile" in kind)
-            compiled[key] = tf.function(function, autograph=False, **kind)
-        return compiled[key]
+        if key not in kept:
+            kept[key] = tf.function(function, autograph=False, **kind)
+        return kept[key]
 
     if tf.executing_eagerly():
-        return made(reduce_retracing=True)
+        return made(plain, reduce_retracing=True)
     if fixed and known and not slow:
         shapes.add((batch_size, timesteps))
-        fast = made(jit_compile=True)
+        fast = made(functools.partial(loop, scan_in_place), jit_compile=True)
         if batch_size is not None or _is_compiled_whole():
-            return _differentiable(fast, loop)
-        plain = made()
+            return _differentiable(fast, plain)
+        traced = made(plain)
         often = _comes_up_often(tf.shape(inputs)[0])
 
         def either(*arguments):
-            return tf.cond(often, lambda: fast(*arguments), lambda: plain(*arguments))
+            return tf.cond(often, lambda: fast(*arguments), lambda: traced(*arguments))
 
-        return _differentiable(either, loop)
+        return _differentiable(either, plain)
     if training:
-        return made()
-    # What may be exported, and with `one_by_one` to ONNX, too: its loop stacks one
-    # thing of each kind an iteration.
-    return functools.partial(loop, one_by_one=True)
-
-
-def native(cell, otherwise, use_cudnn):
-    """A kernel of the framework that runs a cell over all steps at once.
-
-    Args:
-        cell: One of the three cells, with the equations that it has in this package, for
-            which `otherwise` is right.
-        otherwise: The `keras_rnn.bptt.Pass` of the cell. A kernel calls it where it finds
-            something that it cannot do itself.
-        use_cudnn: `True`, `False` or `"auto"`, as in Keras's layers.
-
-    Returns:
-        What is called as `otherwise` is, and whose string is its name; or a string, why
-        there is none.
-    """
-    return "no kernel of TensorFlow is taken"
+        return made(plain)
+    # What may be exported, and so to ONNX, too: its loop stacks one thing of each kind an
+    # iteration.
+    return functools.partial(loop, scan_one_by_one)
 
 
 def _comes_up_often(size):
@@ -309,7 +180,7 @@ def _has_tangent(tensor):
     return False
 
 
-def shards(batch_size, training):
+def shards(batch_size: int | None, training: bool) -> int:
     """The number of parts in which to cut a batch, so that each core has a loop.
 
     Args:
@@ -328,7 +199,7 @@ def _has_gpu():
     return bool(tf.config.list_logical_devices("GPU"))
 
 
-def split(tensors, count):
+def split(tensors: Nest, count: int) -> list[Nest]:
     """A nest of tensors cut along their first axis into `count` parts as equal as can be.
 
     Slices would do, but the gradient of a slice is as large as the whole.
@@ -350,7 +221,7 @@ def split(tensors, count):
     return [keras.tree.pack_sequence_as(tensors, part) for part in zip(*cut)]
 
 
-def kept_apart(variables):
+def kept_apart(variables: list[keras.Variable]) -> Any:
     """An object that holds variables, and that Keras's tracking does not look into.
 
     That of TensorFlow does, as it must: no function goes into a SavedModel whose variables
@@ -361,7 +232,7 @@ def kept_apart(variables):
     return holder
 
 
-def with_sizes(tensor, sizes, message):
+def with_sizes(tensor: Tensor, sizes: list, message: str) -> Tensor:
     """`tensor`, which is refused when the graph runs if it has other sizes.
 
     Args:
@@ -390,7 +261,7 @@ def with_sizes(tensor, sizes, message):
         return tf.reshape(tensor, tf.concat([wanted, given[len(sizes) :]], 0))
 
 
-def custom_gradient(function):
+def custom_gradient(function: Callable) -> Callable:
     """A function of several results whose gradient is by hand.
 
     Args:
@@ -401,7 +272,7 @@ def custom_gradient(function):
     return tf.custom_gradient(function)
 
 
-def value_and_gradients(function, values):
+def value_and_gradients(function: Callable, values: Nest) -> tuple[Tensor, Any, Nest]:
     """A scalar function of a nest of tensors, and its gradients with respect to them.
 
     Args:
@@ -422,7 +293,7 @@ def value_and_gradients(function, values):
     return value, more, keras.tree.pack_sequence_as(values, found)
 
 
-def compiled(model, function, arguments):
+def compiled(model: keras.Model, function: Callable, arguments: list) -> Callable:
     """A function of tensors, compiled as the backend does it, without gradients.
 
     Args:
@@ -439,12 +310,12 @@ def compiled(model, function, arguments):
     return tf.function(function, input_signature=spec(arguments))
 
 
-def compiled_once(function):
+def compiled_once(function: Callable) -> Callable:
     """A function of all that it depends on, compiled where the backend does so."""
     return tf.function(function, autograph=False)
 
 
-def random_state_kept():
+def random_state_kept() -> AbstractContextManager:
     """Within, nothing that is drawn moves what is drawn later: as ever on TensorFlow.
 
     See `keras_rnn.backends.torch.random_state_kept`.

@@ -1,13 +1,26 @@
 """The loop over time and the gradients on PyTorch."""
 
+import functools
 import types
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import torch
 
+from keras_rnn.cells.dense import dense
+from keras_rnn.hints import Nest, Tensor
 
-def scan(step, carry, sequences, widths, reverse=False, in_place=False):
-    """Carries states along the time axis: see `keras_rnn.backends.tensorflow.scan`."""
+
+def scan(
+    step: Callable,
+    carry: list[Tensor],
+    sequences: list[Tensor],
+    widths: list[int],
+    reverse: bool = False,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Carries states along the time axis: see `keras_rnn.backends.tensorflow_scan.scan`."""
     slices = list(zip(*(each.unbind(1) for each in sequences)))
     steps = []
     for each in reversed(slices) if reverse else slices:
@@ -18,17 +31,27 @@ def scan(step, carry, sequences, widths, reverse=False, in_place=False):
     return list(carry), [torch.stack(each, dim=1) for each in zip(*steps)]
 
 
-def choose(loop, kept, training, inputs):
+def choose(
+    loop: Callable, kept: dict[Any, Any], training: bool, inputs: Tensor
+) -> Callable:
     """A loop as the fast pass is to call it: as it is."""
-    return loop
+    return functools.partial(loop, scan)
 
 
-def shards(batch_size, training):
+def project(inputs: Tensor, weights: list[Tensor], training: bool) -> Tensor | list:
+    """What a loop reads of its inputs: their map by weights, one product for all steps.
+
+    See `keras_rnn.backends.tensorflow_scan.project`.
+    """
+    return dense(inputs, *weights)
+
+
+def shards(batch_size: int | None, training: bool) -> int:
     """The number of parts in which to cut a batch: the loops would run in turn."""
     return 1
 
 
-def split(tensors, count):
+def split(tensors: Nest, count: int) -> list[Nest]:
     """A batch in the one part that there is: see `shards`."""
     return [tensors]
 
@@ -38,17 +61,17 @@ class _ByHand(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(call, *tensors):
+    def forward(call: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
         results, call.gradient = call.function(*tensors)
         return results
 
     @staticmethod
-    def setup_context(context, inputs, results):
+    def setup_context(context: Any, inputs: tuple, results: tuple) -> None:
         context.call, *tensors = inputs
         context.save_for_backward(*tensors)
 
     @staticmethod
-    def backward(context, *upstream):
+    def backward(context: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         call = context.call
         if not torch.is_grad_enabled():
             return None, *call.gradient(*upstream)
@@ -64,7 +87,7 @@ class _ByHand(torch.autograd.Function):
         return None, *(next(found) if each.requires_grad else None for each in tensors)
 
 
-def is_watched(tensors):
+def is_watched(tensors: Sequence[Tensor]) -> bool:
     """Whether what is done to tensors is traced, or a transform is at work on them.
 
     The transforms are those of `torch.func`, and forward mode.
@@ -78,30 +101,37 @@ def is_watched(tensors):
     return torch.compiler.is_compiling() or any(map(is_transformed, tensors))
 
 
-def kept_apart(variables):
+def kept_apart(variables: list[keras.Variable]) -> Any:
     """An object that holds variables, and that Keras's tracking does not look into."""
     return types.SimpleNamespace(held=variables)
 
 
-def with_sizes(tensor, sizes, message):
+def with_sizes(tensor: Tensor, sizes: list, message: str) -> Tensor:
     """`tensor`: sizes are known, and checked, before anything is computed."""
     return tensor
 
 
-def custom_gradient(function, plain=None):
+def custom_gradient(function: Callable) -> Callable:
     """A function of several results whose gradient is by hand.
 
-    Keras's own decorator takes functions of one. What `torch.func` and forward mode ask
-    for beside a gradient (a batch of batches, a tangent) they find themselves in the
-    operations of the function, and so does `torch.compile`. See
+    Keras's own decorator takes functions of one. See
     `keras_rnn.backends.tensorflow.custom_gradient`.
+    """
+    return with_all_derivatives(function, lambda *tensors: function(*tensors)[0])
+
+
+def with_all_derivatives(function: Callable, plain: Callable) -> Callable:
+    """A function with a gradient by hand, and the other derivatives of an equal one.
+
+    What `torch.func` and forward mode ask for beside a gradient (a batch of batches, a
+    tangent) they find themselves in the operations of `plain`, and so does
+    `torch.compile`.
 
     Args:
-        function: As there.
+        function: As in `custom_gradient`.
         plain: Function of the same tensors with the same results, whose operations have
-            gradients of all orders. Default: `function` is made of such.
+            gradients of all orders.
     """
-    plain = plain or (lambda *tensors: function(*tensors)[0])
 
     def with_gradient(*tensors):
         if is_watched(tensors):
@@ -112,7 +142,7 @@ def custom_gradient(function, plain=None):
     return with_gradient
 
 
-def value_and_gradients(function, values):
+def value_and_gradients(function: Callable, values: Nest) -> tuple[Tensor, Any, Nest]:
     """A scalar function of a nest of tensors, and its gradients with respect to them.
 
     See `keras_rnn.backends.tensorflow.value_and_gradients`.
@@ -126,7 +156,7 @@ def value_and_gradients(function, values):
     return value, more, keras.tree.pack_sequence_as(values, list(found))
 
 
-def compiled(model, function, arguments):
+def compiled(model: keras.Model, function: Callable, arguments: list) -> Callable:
     """A function of tensors without gradients.
 
     See `keras_rnn.backends.tensorflow.compiled`.
@@ -139,12 +169,12 @@ def compiled(model, function, arguments):
     return without_gradients
 
 
-def compiled_once(function):
+def compiled_once(function: Callable) -> Callable:
     """A function of all that it depends on, as it is."""
     return function
 
 
-def random_state_kept():
+def random_state_kept() -> AbstractContextManager:
     """Within, nothing that is drawn moves what is drawn later.
 
     PyTorch has one random state for all; and Keras's recurrent layers draw the masks of

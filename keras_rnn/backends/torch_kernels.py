@@ -10,12 +10,16 @@ Here the weights and the masks of Keras are put as they take them:
   of batches: for these the loop of `keras_rnn.bptt` stands in.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import torch
 
-from keras_rnn.backends.torch import custom_gradient, is_watched
-from keras_rnn.cells import GRUCell, LSTMCell
-from keras_rnn.cells.cell import dense
+from keras_rnn.backends.torch import is_watched, scan, with_all_derivatives
+from keras_rnn.cells import GRUCell, LSTMCell, RecurrentCell
+from keras_rnn.cells.dense import dense
+from keras_rnn.hints import Tensor
 
 # What holds in the padding a state that the sequence of h_t does not show, or that would
 # grow there: a feature that is 1 in it, and the signs of its great weights, gate by gate.
@@ -25,8 +29,10 @@ HELD = {
 }
 
 
-def native(cell, otherwise, use_cudnn):
-    """PyTorch's kernel of a cell: see `keras_rnn.backends.tensorflow.native`."""
+def native(
+    cell: RecurrentCell, otherwise: Callable, use_cudnn: bool | str
+) -> Callable | str:
+    """PyTorch's kernel of a cell: see `keras_rnn.backends.tensorflow_kernels.native`."""
     tanh, relu, sigmoid = (
         getattr(keras.activations, name) for name in ("tanh", "relu", "sigmoid")
     )
@@ -51,16 +57,27 @@ class Kernel:
         use_cudnn: `False` leaves a GPU to the pass.
     """
 
-    def __init__(self, cell, name, otherwise, use_cudnn):
+    def __init__(
+        self,
+        cell: RecurrentCell,
+        name: str,
+        otherwise: Any,
+        use_cudnn: bool | str,
+    ) -> None:
         self.cell, self.name, self.otherwise = cell, name, otherwise
         self.use_cudnn = use_cudnn
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"PyTorch's {self.name}"
 
     def __call__(
-        self, inputs, states, mask=None, training=False, return_sequences=True
-    ):
+        self,
+        inputs: Tensor,
+        states: list[Tensor],
+        mask: Tensor | None = None,
+        training: bool = False,
+        return_sequences: bool = True,
+    ) -> tuple[Tensor | None, list[Tensor]]:
         """Runs the cell along a batch of sequences: see `keras_rnn.bptt.Pass`."""
         weights = self.cell.input_weights()
         tensors = [inputs, *states, *weights, *self.cell.recurrent_weights()]
@@ -77,12 +94,12 @@ class Kernel:
             projected = dense(tensors[0], *tensors[a:b])
             masks = [] if mask is None else [mask[..., None]]
             last, sequence, _ = self.otherwise.forward(
-                projected, tensors[b:], tensors[1:a], masks, drops=[]
+                scan, projected, tensors[b:], tensors[1:a], masks, drops=[]
             )
             return (sequence, *last) if return_sequences else tuple(last)
 
         if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
-            results = custom_gradient(_with_gradient(kernel), plain)(*tensors)
+            results = with_all_derivatives(_with_gradient(kernel), plain)(*tensors)
         else:
             results = kernel(*tensors, train=False)
         results = list(results)

@@ -1,9 +1,9 @@
-"""What every cell has beside its own equations.
+"""What every cell has beside its own equations: one step, and what it is made of.
 
-An initial state that back-propagation learns, and the output y_t; in files of their own,
-dropout, the derivatives of the activations, files of weights, and which overrides the
-fast pass heeds. `RecurrentCell` is a mixin: a cell of this package names it before the
-cell of Keras whose arguments and weights it keeps,
+In files of their own: the initial state, the output y_t, dropout, the derivatives of the
+activations, files of weights, and which overrides the fast pass heeds. `RecurrentCell` is
+a mixin: a cell of this package names it before the cell of Keras whose arguments and
+weights it keeps,
 
     class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell): ...
 
@@ -11,49 +11,27 @@ so that it adds weights after those of Keras's cell and changes none of them.
 """
 
 import inspect
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_rnn.arguments import fraction, positive_integer
+from keras_rnn.cells.dense import dense
 from keras_rnn.cells.derivatives import DERIVATIVES
 from keras_rnn.cells.dropout import SharedDropout
+from keras_rnn.cells.initial_state import LearnedInitialState
 from keras_rnn.cells.overrides import (
     NOT_OF_THE_PASS,
     OF_THE_BACKWARD_STEP,
     overridden,
 )
+from keras_rnn.cells.readout import Readout
 from keras_rnn.cells.weight_files import arrays_for
+from keras_rnn.hints import Nest, Tensor
 
 
-def independent(initializer):
-    """An initializer like this one, which draws numbers of its own.
-
-    One that is called twice gives the same numbers twice. What has no arguments of its
-    own to tell, a function above all, stands for itself; so does `None`, in whose place
-    `add_weight` takes its default.
-    """
-    base = keras.initializers.Initializer
-    tells = isinstance(initializer, base) and (
-        type(initializer).get_config is not base.get_config
-    )
-    return initializer.clone() if tells else initializer
-
-
-def dense(inputs, kernel, bias=None):
-    """The affine map inputs @ kernel + bias, as one product however many axes there are.
-
-    A product of a batch of matrices with one matrix would have a gradient for each of
-    them, to be added up.
-    """
-    if len(inputs.shape) > 2:
-        rows = dense(ops.reshape(inputs, (-1, kernel.shape[0])), kernel, bias)
-        return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[1]))
-    outputs = inputs @ kernel  # `ops.matmul` would round float64 to float32 on PyTorch
-    return outputs if bias is None else outputs + bias
-
-
-class RecurrentCell(SharedDropout):
+class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
     """The learned initial state, the output and the dropout that all cells share.
 
     The output of a step is read off the state h_t:
@@ -92,78 +70,29 @@ class RecurrentCell(SharedDropout):
             is not in [0, 1], or the feature count is unknown when the cell is built.
     """
 
-    # The weight behind each state, in the order of the states.
-    initial_state_names = ("initial_state",)
-
     # How often an attribute was assigned: what `keras_rnn.bptt` compiles depends on them.
     assignments = 0
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         object.__setattr__(self, "assignments", self.assignments + 1)
 
-    def __init__(
-        self,
-        units,
-        *args,
-        output_units=None,
-        output_activation=None,
-        output_kernel_initializer="glorot_uniform",
-        output_bias_initializer="zeros",
-        output_kernel_regularizer=None,
-        output_bias_regularizer=None,
-        output_kernel_constraint=None,
-        output_bias_constraint=None,
-        learn_initial_state=True,
-        initial_state_initializer="random_normal",
-        initial_state_regularizer=None,
-        initial_state_constraint=None,
-        **kwargs,
-    ):
+    def __init__(self, units: int, *args: Any, **kwargs: Any) -> None:
         units = positive_integer("units", units)
-        if output_units is not None:
-            output_units = positive_integer("output_units", output_units)
         for name in ("dropout", "recurrent_dropout"):
             fraction(name, kwargs.get(name, 0.0))
         super().__init__(units, *args, **kwargs)
 
-        self.output_units = output_units
-        self.output_activation = keras.activations.get(output_activation)
-        self.output_kernel_initializer = keras.initializers.get(
-            output_kernel_initializer
-        )
-        self.output_bias_initializer = keras.initializers.get(output_bias_initializer)
-        self.output_kernel_regularizer = keras.regularizers.get(
-            output_kernel_regularizer
-        )
-        self.output_bias_regularizer = keras.regularizers.get(output_bias_regularizer)
-        self.output_kernel_constraint = keras.constraints.get(output_kernel_constraint)
-        self.output_bias_constraint = keras.constraints.get(output_bias_constraint)
-        self.learn_initial_state = learn_initial_state
-        self.initial_state_initializer = keras.initializers.get(
-            initial_state_initializer
-        )
-        self.initial_state_regularizer = keras.regularizers.get(
-            initial_state_regularizer
-        )
-        self.initial_state_constraint = keras.constraints.get(initial_state_constraint)
-
-        self.output_size = units if output_units is None else output_units
-
     @classmethod
-    def argument_names(cls):
+    def argument_names(cls) -> set[str]:
         """The names of the arguments of the cell, but for those that all layers have."""
         mro = cls.__mro__[: cls.__mro__.index(keras.Layer)]
-        parameters = [
-            parameter
-            for each in mro
-            if "__init__" in vars(each)
-            for parameter in inspect.signature(each.__init__).parameters.values()
-        ]
+        own = [vars(each)["__init__"] for each in mro if "__init__" in vars(each)]
+        parameters = [p for f in own for p in inspect.signature(f).parameters.values()]
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return {p.name for p in parameters if p.kind not in variadic} - {"self"}
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
                 f"The `inputs` of one step of {type(self).__name__} must have the shape "
@@ -171,81 +100,6 @@ class RecurrentCell(SharedDropout):
                 f"Received: inputs.shape={tuple(input_shape)}"
             )
         super().build(input_shape)
-        if self.output_units is not None:
-            self.output_kernel = self.add_weight(
-                shape=(self.units, self.output_units),
-                name="output_kernel",
-                initializer=self.output_kernel_initializer,
-                regularizer=self.output_kernel_regularizer,
-                constraint=self.output_kernel_constraint,
-            )
-            if self.use_bias:
-                self.output_bias = self.add_weight(
-                    shape=(self.output_units,),
-                    name="output_bias",
-                    initializer=self.output_bias_initializer,
-                    regularizer=self.output_bias_regularizer,
-                    constraint=self.output_bias_constraint,
-                )
-        if self.learn_initial_state:
-            for name in self.initial_state_names:
-                weight = self.add_weight(
-                    shape=(self.units,),
-                    name=name,
-                    initializer=independent(self.initial_state_initializer),
-                    regularizer=self.initial_state_regularizer,
-                    constraint=self.initial_state_constraint,
-                )
-                setattr(self, name, weight)
-
-    def get_initial_state(self, batch_size=None):
-        """The state before the first step, once for each example of the batch.
-
-        Args:
-            batch_size: Integer or scalar integer tensor.
-
-        Returns:
-            A list with a tensor of shape `(batch_size, units)` for each state, in the
-            compute dtype: the learned vector, or zeros.
-
-        Raises:
-            ValueError: the cell has a learned state but is not built yet.
-        """
-        if not self.learn_initial_state:
-            return [
-                ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
-                for _ in self.initial_state_names
-            ]
-        if not self.built:
-            raise ValueError(
-                f"The initial state of {self.name} is a weight that `build` creates. "
-                "Call `build((None, features))` before `get_initial_state`."
-            )
-        learned = [getattr(self, name) for name in self.initial_state_names]
-        return [
-            ops.tile(
-                ops.cast(ops.expand_dims(vector, 0), self.compute_dtype),
-                (batch_size, 1),
-            )  # (batch, units)
-            for vector in learned
-        ]
-
-    def readout(self, state):
-        """y_t from h_t, for one step or for many.
-
-        Args:
-            state: Tensor of shape `(..., units)`.
-
-        Returns:
-            Tensor of shape `(..., output_units)`, or `state` where there is no output
-            kernel.
-        """
-        if self.output_units is None:
-            return state
-        bias = self._tensor(self.output_bias) if self.use_bias else None
-        return self.output_activation(
-            dense(state, self._tensor(self.output_kernel), bias)
-        )
 
     # One step, cut where time comes in. `step` makes the new states from two terms: the
     # projected input, which waits for nothing, and the recurrent term, which waits for
@@ -259,7 +113,7 @@ class RecurrentCell(SharedDropout):
     # do the same, so that they have one gradient; else 2.
     delta_count = 1
 
-    def input_weights(self):
+    def input_weights(self) -> list[Tensor]:
         """The weights of the projected input, x_t @ kernel + bias.
 
         Returns:
@@ -268,7 +122,7 @@ class RecurrentCell(SharedDropout):
         weights = [self.kernel, self.bias] if self.use_bias else [self.kernel]
         return [self._tensor(weight) for weight in weights]
 
-    def recurrent_weights(self):
+    def recurrent_weights(self) -> list[Tensor]:
         """The weights of the recurrent term, h_{t-1} @ recurrent_kernel.
 
         Returns:
@@ -277,7 +131,7 @@ class RecurrentCell(SharedDropout):
         """
         return [self._tensor(self.recurrent_kernel)]
 
-    def recurrent_term(self, h_prev):
+    def recurrent_term(self, h_prev: Tensor) -> Tensor:
         """The term that waits for the step before, h_{t-1} @ recurrent_kernel.
 
         Args:
@@ -288,7 +142,9 @@ class RecurrentCell(SharedDropout):
         """
         return dense(h_prev, *self.recurrent_weights())
 
-    def step(self, projected, recurrent, states):
+    def step(
+        self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The new states.
 
         Args:
@@ -303,7 +159,9 @@ class RecurrentCell(SharedDropout):
         """
         raise NotImplementedError
 
-    def step_backward(self, d_states, h, saved):
+    def step_backward(
+        self, d_states: list[Tensor], h: Tensor, saved: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
         """The backward step: from the gradients of the results of `step` to those of its terms.
 
         Args:
@@ -320,7 +178,7 @@ class RecurrentCell(SharedDropout):
         raise NotImplementedError
 
     @property
-    def fast_pass_obstacle(self):
+    def fast_pass_obstacle(self) -> str | None:
         """Why `keras_rnn.bptt` cannot run this cell: a sentence, or `None`."""
         # The class of the backward step.
         owner = next(c for c in type(self).__mro__ if "step_backward" in vars(c))
@@ -339,7 +197,9 @@ class RecurrentCell(SharedDropout):
                 return f"the {name} of {self.name} has no hand-written derivative"
         return None
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: Nest, training: bool = False
+    ) -> tuple[Tensor, Nest]:
         nested = isinstance(states, (list, tuple))
         states = list(states) if nested else [states]
         h_prev = self.drop_state(states[0], training)  # (batch, units)
@@ -356,11 +216,8 @@ class RecurrentCell(SharedDropout):
         states, _ = self.step(projected, recurrent, states)
         return self.readout(states[0]), states if nested else states[0]
 
-    def _tensor(self, variable):
-        return ops.cast(ops.convert_to_tensor(variable), self.compute_dtype)
-
     # The name is Keras's: its files are read through it.
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Loads the weights from a file of this cell, or of Keras's.
 
         Keras's has no initial state. A learned one then becomes zeros, what Keras starts
@@ -374,24 +231,7 @@ class RecurrentCell(SharedDropout):
         """
         if not self.built:
             return super().load_own_variables(store)
-        own = {}
+        own: dict[str, Any] = {}
         super().save_own_variables(own)  # the variables, in the order of a file
         arrays = arrays_for(self, [*own.values()], store)
         super().load_own_variables({str(i): array for i, array in enumerate(arrays)})
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "output_units": self.output_units,
-            "output_activation": keras.activations.serialize(self.output_activation),
-            "learn_initial_state": self.learn_initial_state,
-            **{
-                f"{weight}_{kind}": module.serialize(getattr(self, f"{weight}_{kind}"))
-                for weight in ("output_kernel", "output_bias", "initial_state")
-                for kind, module in {
-                    "initializer": keras.initializers,
-                    "regularizer": keras.regularizers,
-                    "constraint": keras.constraints,
-                }.items()
-            },
-        }

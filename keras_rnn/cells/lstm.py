@@ -89,8 +89,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         ValueError: see `keras_rnn.cells.RecurrentCell`.
     """
 
-    # The mixin names one state.
-    initial_state_names = ("initial_state", "initial_carry")  # type: ignore[assignment]
+    initial_state_names = ("initial_state", "initial_carry")
     saved_count = 5
 
     def __init__(

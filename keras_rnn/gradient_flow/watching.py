@@ -19,6 +19,7 @@ from keras import ops
 from keras_rnn.backends import random_state_kept
 from keras_rnn.cells.derivatives import DERIVATIVES
 from keras_rnn.hints import Tensor
+from keras_rnn.states import masked
 
 # A unit is saturated where its activation has less than this part of its steepest slope.
 FLAT = 0.05
@@ -111,7 +112,7 @@ def _loop(name, layer, sequences, initial_state, mask, training, nudges):
     if nudges is not None:
         slices["nudges"] = nudges
     if mask is not None:
-        slices["mask"] = ops.expand_dims(mask, -1)
+        slices["mask"] = mask
 
     def step(before, now):
         shares: list[Tensor] = []
@@ -119,13 +120,10 @@ def _loop(name, layer, sequences, initial_state, mask, training, nudges):
             layer, now["inputs"], before["states"], now.get("nudges"), training, shares
         )
         if "mask" in now:  # a masked step keeps the state, and the output
-            states = [
-                ops.where(now["mask"], new, old)
-                for new, old in zip(states, before["states"])
-            ]
+            states = masked(now["mask"], states, before["states"])
             old = before["output"]
             kept = ops.zeros_like(old) if layer.zero_output_for_mask else old
-            output = ops.where(now["mask"], output, kept)
+            output = masked(now["mask"], output, kept)
         after = {
             "states": states,
             "output": output,

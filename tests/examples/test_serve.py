@@ -22,7 +22,7 @@ import pytest
 import tensorflow as tf
 
 import keras_rnn
-from keras_rnn.sampling import sample
+from keras_rnn.generation.sampling import sample
 from tests.tutorials.scripts import ROOT
 
 # isort: split

@@ -1,18 +1,21 @@
-"""SavedModels from strings to strings, with the whole loop inside: TensorFlow's alone."""
+"""A SavedModel from prompts to texts, with the whole loop inside: TensorFlow's alone."""
+
+from typing import Any
 
 import keras
 
-from keras_rnn.sampling import uniform
-from keras_rnn.vocabulary import PADDING
+from keras_rnn.generation.sampling import uniform
+from keras_rnn.generation.writing import UNROLL, WritingLoop
+from keras_rnn.hints import StrPath
 
 
-def save_generator(model, path, unroll):
+def save_generator(model: Any, loop: WritingLoop, path: StrPath) -> None:
     """The SavedModel of `Generator.export`.
 
     Args:
         model: A `keras_rnn.Generator`.
+        loop: Its loop.
         path: Where to write it.
-        unroll: Integer: the loop writes a multiple of so many characters.
     """
     import tensorflow as tf
 
@@ -66,14 +69,13 @@ def save_generator(model, path, unroll):
         texts = checked(texts, some, "`prompts` must not be empty:")
         tokens = characters.encode_tensor(texts)
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
-        last, states = model._begin(tokens.to_tensor(), lengths, classes(condition))
+        last, states = loop.begin(tokens.to_tensor(), lengths, classes(condition))
         rows = tf.cast(tf.range(tf.size(prompts))[None], tf.uint32)
-        steps = tf.cast(tf.range(-(-length // unroll) * unroll)[:, None], tf.uint32)
+        steps = tf.cast(tf.range(-(-length // UNROLL) * UNROLL)[:, None], tf.uint32)
         uniforms = uniform(tf.cast(seed, tf.uint32), rows, steps)
         top_k = tf.where(top_k > 0, top_k, len(model.vocabulary))
-        written, _, _ = model._write(
-            last, states, uniforms, length, temperature, top_k, top_p
-        )
+        settings = [temperature, top_k, top_p]
+        written, _, _ = loop.write(last, states, uniforms, length, settings)
         return {"texts": characters.decode_tensor(tf.transpose(written[:length]))}
 
     def initial_state(batch_size=None, condition=None):
@@ -94,10 +96,10 @@ def save_generator(model, path, unroll):
             as_many = tf.shape(state)[0] == tf.size(character)
             message = f"`{name}` must have one row for each of `character`:"
             states[name] = checked(state, as_many, message)
-        states = [[states[name] for name in level] for level in names]
-        logits, states = model.step(tokens.values, states)
+        nested = [[states[name] for name in level] for level in names]
+        logits, nested = model.step(tokens.values, nested)
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-        return {"probabilities": probabilities, **by_name(states)}
+        return {"probabilities": probabilities, **by_name(nested)}
 
     def vocabulary():
         return {
@@ -141,22 +143,3 @@ def save_generator(model, path, unroll):
             for function, specs in arguments.items()
         },
     )
-
-
-def save_translator(model, path, beam_width, max_length):
-    """The SavedModel of `EncoderDecoder.export`, whose arguments it takes."""
-    import tensorflow as tf
-
-    module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]
-
-    def translate(texts):
-        source = model._source.encode_tensor(texts).to_tensor(PADDING)
-        source = tf.pad(source, [[0, 0], [0, 1]])  # at least one step
-        written, _ = model.write(source, beam_width, max_length)
-        translations = model._target.decode_tensor(written)
-        return {"translations": translations}
-
-    texts = tf.TensorSpec((None,), tf.string, "texts")
-    signature = tf.function(translate).get_concrete_function(texts=texts)
-    tf.saved_model.save(module, path, signatures={"translate": signature})

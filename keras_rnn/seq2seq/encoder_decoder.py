@@ -1,51 +1,30 @@
-"""Many to many, of other lengths: one network reads, another one writes.
-
-An `EncoderDecoder` reads a text to its end. The state that it is in then is where
-another network starts, which writes a text of its own, until it writes that it has
-ended:
-
-    h_s  = encoder(x_s, h_{s-1})           s = 1 ... S, the characters that are read
-    d_0  = h_S
-    d_t  = decoder(y_{t-1}, d_{t-1})       t = 1 ... T, the characters that are written
-    y_t ~  softmax(d_t @ kernel + bias)
-
-`keras_rnn.exact_match` has the metric that goes with it, `keras_rnn.beam` what a beam
-keeps.
-"""
+"""A network that reads a text and writes another one: texts in, texts out."""
 
 import functools
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_rnn.arguments import (
-    as_integers,
-    as_string,
-    as_strings,
-    as_tensor,
-    positive_integer,
-)
+from keras_rnn.arguments import as_integers, as_string, as_strings, positive_integer
 from keras_rnn.backends import compiled
-from keras_rnn.beam import NEVER, continuations
+from keras_rnn.cells import RecurrentCell
 from keras_rnn.export import new_saved_model
-from keras_rnn.levels import different_cells, one_step
+from keras_rnn.hints import Config, StrPath, Tensor
 from keras_rnn.pieces import vocabulary_of
-from keras_rnn.rnn import RNN
-from keras_rnn.saved_strings import save_translator
+from keras_rnn.seq2seq.beam import beam_search
+from keras_rnn.seq2seq.network import EncoderDecoderNetwork
+from keras_rnn.seq2seq.saved_model import save_translator
 from keras_rnn.vocabulary import FIRST, PADDING, STOP
 
 BATCH = 256  # texts that are translated at once at most
 WIDTHS = 16  # texts to translate are padded to multiples of it: fewer shapes to compile
 
-ATTENTIONS = {
-    "dot": keras.layers.Attention,
-    "additive": keras.layers.AdditiveAttention,
-}
-
 
 @keras.saving.register_keras_serializable("keras_rnn")
-class EncoderDecoder(keras.Model):
+class EncoderDecoder(EncoderDecoderNetwork):
     """A network that reads a text and writes another one, piece by piece.
 
     The pieces are characters, or words and parts of words, as `learn_pieces` finds them;
@@ -135,125 +114,47 @@ class EncoderDecoder(keras.Model):
 
     def __init__(
         self,
-        source_vocabulary,
-        target_vocabulary,
-        cells,
-        embedding_units=64,
-        bidirectional=False,
-        attention=None,
-        max_length=100,
-        unknown=None,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
+        source_vocabulary: str | Iterable[str],
+        target_vocabulary: str | Iterable[str],
+        cells: RecurrentCell | list[RecurrentCell],
+        embedding_units: int = 64,
+        bidirectional: bool = False,
+        attention: str | keras.layers.Attention | None = None,
+        max_length: int = 100,
+        unknown: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         source = vocabulary_of(source_vocabulary, unknown, FIRST, "source_vocabulary")
         target = vocabulary_of(target_vocabulary, None, FIRST, "target_vocabulary")
+        super().__init__(
+            len(source),
+            len(target),
+            cells,
+            embedding_units,
+            bidirectional,
+            attention,
+            **kwargs,
+        )
         self._source, self._target = source, target
         self.source_vocabulary = source.characters
         self.target_vocabulary = target.characters
-        self.embedding_units = positive_integer("embedding_units", embedding_units)
-        if not isinstance(bidirectional, (bool, np.bool_)):
-            raise ValueError(
-                "`bidirectional` must be True or False. "
-                f"Received: bidirectional={bidirectional!r}"
-            )
-        self.bidirectional = bool(bidirectional)
         self.max_length = positive_integer("max_length", max_length)
         self.unknown = unknown
-
-        cells = different_cells(cells)
-        if bidirectional and any(cell.units % 2 for cell in cells):
-            raise ValueError(
-                "`cells` must have an even number of units with `bidirectional=True`, "
-                f"half for each direction. Received: {[cell.units for cell in cells]}"
-            )
-        if any(cell.output_units is not None for cell in cells):
-            raise ValueError(
-                "`cells` must have no `output_units`: what is written is read off their "
-                f"states. Received: {[cell.output_units for cell in cells]}"
-            )
-        self._cell_configs = [keras.saving.serialize_keras_object(c) for c in cells]
-        dtype = self.dtype_policy
-        self.source_embedding, self.target_embedding = (
-            _built(
-                keras.layers.Embedding(
-                    FIRST + len(vocabulary), self.embedding_units, dtype=dtype
-                ),
-                (None, None),
-            )
-            for vocabulary in (source, target)
-        )
-        self.encoder, self.decoder = [], []
-        # Those of the outputs, which are the states, unless a cell's `call` is not ours.
-        read = written = self.embedding_units
-        for i, cell in enumerate(cells):
-            arguments = {"return_sequences": True, "return_state": True, "dtype": dtype}
-            writes = _another(cell, learn_initial_state=False)
-            writer = RNN(writes, name=f"decoder_{i}", **arguments)
-            reads = _another(cell, units=cell.units // 2) if bidirectional else cell
-            reader = RNN(reads, name=f"encoder_{i}", **arguments)
-            if bidirectional:
-                reader = keras.layers.Bidirectional(reader, dtype=dtype)
-            self.encoder.append(_built(reader, (None, None, read)))
-            self.decoder.append(_built(writer, (None, None, written)))
-            read = reads.output_size * (2 if bidirectional else 1)
-            written = writes.output_size
-        self.attention = _attention_layer(attention, dtype)
-        self._attention_config = None
-        if self.attention is not None:
-            self._attention_config = keras.saving.serialize_keras_object(self.attention)
-            self._attention_config.pop("build_config", None)
-            self.queries, self.keys = (
-                _built(
-                    keras.layers.Dense(written, use_bias=False, dtype=dtype),
-                    (None, None, width),
-                )
-                for width in (written, read)
-            )
-            _built(self.attention, [(None, None, w) for w in (written, read, written)])
-            self.combine = _built(
-                keras.layers.Dense(written, activation="tanh", dtype=dtype),
-                (None, None, written + read),
-            )
-        # Logits in full precision, where the levels compute in less.
-        self.logits = _built(
-            keras.layers.Dense(FIRST + len(target), dtype=dtype.variable_dtype),
-            (None, None, written),
-        )
-        self.built = True
         # Kept out of Keras's tracking: the compiled loops are not part of the model.
         object.__setattr__(self, "_compiled", {})
 
-    def build(self, input_shape=None):
-        """Does nothing: the model is built when it is made."""
-
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "source_vocabulary": self.source_vocabulary,
             "target_vocabulary": self.target_vocabulary,
-            "cells": self._cell_configs,
-            "embedding_units": self.embedding_units,
-            "bidirectional": self.bidirectional,
-            "attention": self._attention_config,
             "max_length": self.max_length,
             "unknown": self.unknown,
         }
 
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        def made(value):
-            return keras.saving.deserialize_keras_object(
-                value, custom_objects=custom_objects
-            )
-
-        cells = [made(cell) for cell in config["cells"]]
-        attention = config["attention"] and made(config["attention"])
-        return cls(**{**config, "cells": cells, "attention": attention})
-
     # Characters and their numbers.
 
-    def encode(self, sources, targets=None):
+    def encode(self, sources: list[str], targets: list[str] | None = None) -> Any:
         """The numbers of the characters of texts, padded to the longest of them.
 
         Args:
@@ -288,7 +189,7 @@ class EncoderDecoder(keras.Model):
         previous = np.pad(target[:, :-1], ((0, 0), (1, 0)))  # PADDING goes before all
         return (source, previous), target
 
-    def decode(self, numbers):
+    def decode(self, numbers: Tensor) -> str:
         """The text of numbers of target characters, up to the stop.
 
         Args:
@@ -305,101 +206,11 @@ class EncoderDecoder(keras.Model):
         ended = np.cumsum(numbers == STOP) > 0
         return self._target.decode(numbers[~ended])
 
-    # Reading: all steps of a batch of texts.
+    # Writing.
 
-    def call(self, inputs, training=False):
-        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
-            raise ValueError(
-                "`inputs` must be a tuple of two: the source, and the target moved on by "
-                f"one step. Received: inputs={inputs}"
-            )
-        source, previous = (as_tensor("inputs", each, rank=2) for each in inputs)
-        return self._follow(source, previous, training)[0]
-
-    def _follow(self, source, previous, training=False):
-        """The logits where the characters before are known, and where attention looks."""
-        states, memory = self.read(source, training)
-        outputs = self.target_embedding(previous)  # (batch, T, embedding_units)
-        for level, first in zip(self.decoder, states):
-            outputs, *_ = level(outputs, initial_state=first, training=training)
-        outputs, weights = self.look_back(outputs, memory, training)
-        return self.logits(outputs), weights
-
-    def read(self, source, training=False):
-        """The encoder: from a source to the initial states of the decoder.
-
-        Args:
-            source: Integer tensor of shape `(batch, S)`, 0 where it is padded.
-            training: Boolean.
-
-        Returns:
-            A list for each level of tensors `(batch, units)`; and what attention looks
-            back at: every h_s, `(batch, S, units)`, their keys, and the mask.
-        """
-        source = as_tensor("source", source, rank=2)
-        mask = ops.not_equal(source, PADDING)  # (batch, S)
-        outputs, states = self.source_embedding(source), []
-        for level in self.encoder:
-            outputs, *last = level(outputs, mask=mask, training=training)
-            if self.bidirectional:
-                half = len(last) // 2
-                pairs = zip(last[:half], last[half:])
-                last = [ops.concatenate(pair, axis=-1) for pair in pairs]
-            states.append(last)
-        keys = None if self.attention is None else self.keys(outputs)
-        return states, (outputs, keys, mask)
-
-    def look_back(self, states, memory, training=False):
-        """Attention: what the states of the decoder make of all states of the encoder.
-
-        Args:
-            states: Tensor of shape `(batch, T, units)`, the d_t.
-            memory: What `read` returned.
-            training: Boolean.
-
-        Returns:
-            Tensor of shape `(batch, T, units)`, and the weights a_ts, `(batch, T, S)`;
-            the states themselves and `None` without attention.
-        """
-        states = as_tensor("states", states, rank=3)
-        if self.attention is None:
-            return states, None
-        if not isinstance(memory, (list, tuple)) or len(memory) != 3:
-            raise ValueError(
-                f"`memory` must be what `read` returned. Received: memory={memory!r}"
-            )
-        values, keys, mask = memory
-        context, weights = self.attention(
-            [self.queries(states), values, keys],
-            mask=[None, mask],
-            training=training,
-            return_attention_scores=True,
-        )
-        return self.combine(ops.concatenate([states, context], axis=-1)), weights
-
-    # Writing: one step after the other.
-
-    def step(self, tokens, states, memory):
-        """One step of the decoder: reads a character, and says what comes next.
-
-        Args:
-            tokens: Integer tensor of shape `(batch, beams)`: the characters before.
-            states: As `read` returns them, of `batch * beams` rows.
-            memory: As `read` returns it, of `batch` rows: the beams of a source share
-                it.
-
-        Returns:
-            The logits, `(batch, beams, characters)`, and the new states.
-        """
-        tokens = as_tensor("tokens", tokens, rank=2)
-        beams = tokens.shape[1]
-        outputs = self.target_embedding(ops.reshape(tokens, (-1,)))
-        outputs, new = one_step(self.decoder, outputs, states)
-        outputs = ops.reshape(outputs, (-1, beams, outputs.shape[-1]))
-        outputs, _ = self.look_back(outputs, memory)
-        return self.logits(outputs), new
-
-    def write(self, source, beam_width, max_length):
+    def write(
+        self, source: Tensor, beam_width: int, max_length: int
+    ) -> tuple[Tensor, Tensor]:
         """The whole loop: from sources to what is written. See `translate`.
 
         Args:
@@ -411,61 +222,14 @@ class EncoderDecoder(keras.Model):
             Integer tensor of shape `(batch, max_length + 1)`, each text with its stop,
             and their log-probabilities, `(batch,)`.
         """
-        beam_width, max_length = self._sizes(beam_width, max_length)
-        states, memory = self.read(source)
-        states = [
-            [ops.repeat(s, beam_width, axis=0) for s in level] for level in states
-        ]
-        batch, length = ops.shape(source)[0], max_length + 1
-        tokens = ops.zeros((batch, beam_width), "int32") + PADDING
-        texts = ops.zeros((batch * beam_width, length), "int32") + PADDING
-        # Place 0 of the beam starts alone: the other places have nothing yet.
-        alone = ops.where(ops.arange(beam_width) > 0, NEVER, 0.0)
-        scores = ops.zeros((batch, beam_width), alone.dtype) + alone
-        character = ops.arange(FIRST + len(self.target_vocabulary))
-        first_row = ops.expand_dims(ops.arange(batch) * beam_width, 1)  # (batch, 1)
+        return beam_search(self, source, *self._sizes(beam_width, max_length))
 
-        def ended(texts):
-            stops = ops.any(ops.equal(texts, STOP), axis=-1)
-            return ops.reshape(stops, (-1, beam_width))  # (batch, beams)
-
-        def goes_on(t, tokens, texts, scores, states):
-            # Scores only fall: none overtakes the best text of a source that has ended.
-            best = ops.one_hot(ops.argmax(scores, -1), beam_width, dtype="bool")
-            done = ops.any(ops.logical_and(best, ended(texts)), axis=-1)  # (batch,)
-            return ops.logical_not(ops.all(done))
-
-        def one_more(t, tokens, texts, scores, states):
-            logits, states = self.step(tokens, states, memory)
-            gain = ops.log_softmax(ops.cast(logits, scores.dtype), axis=-1)
-            allowed = ops.where(t < max_length, character != PADDING, character == STOP)
-            gain = ops.where(allowed, gain, NEVER)  # (batch, beams, characters)
-            # What has ended goes on with padding, which costs nothing.
-            still = ops.where(character == PADDING, 0.0, NEVER)
-            gain = ops.where(ops.expand_dims(ended(texts), -1), still, gain)
-            scores, place, tokens = continuations(ops.expand_dims(scores, -1) + gain)
-            rows = ops.reshape(first_row + place, (-1,))  # (batch * beams,)
-            texts = ops.where(
-                ops.arange(length) == t,
-                ops.reshape(tokens, (-1, 1)),
-                ops.take(texts, rows, axis=0),
-            )
-            states = keras.tree.map_structure(
-                lambda state: ops.take(state, rows, axis=0), states
-            )
-            return t + 1, tokens, texts, scores, states
-
-        _, _, texts, scores, _ = ops.while_loop(
-            goes_on,
-            one_more,
-            (0, tokens, texts, scores, states),
-            maximum_iterations=length,
-        )
-        best = ops.expand_dims(ops.argmax(scores, -1), 1)  # (batch, 1)
-        texts = ops.take(texts, ops.reshape(first_row + best, (-1,)), axis=0)
-        return texts, ops.max(scores, axis=-1)
-
-    def translate(self, texts, beam_width=1, max_length=None):
+    def translate(
+        self,
+        texts: str | list[str],
+        beam_width: int = 1,
+        max_length: int | None = None,
+    ) -> str | list[str]:
         """Reads texts, and writes for each of them the one that it finds most probable.
 
         With `beam_width=1` it writes the most probable character at each step (greedy).
@@ -499,22 +263,22 @@ class EncoderDecoder(keras.Model):
         translations = [self.decode(row) for row in rows]
         return translations[0] if alone else translations
 
-    def _compile(self, name, *sizes):
-        """`write` of some sizes, or `_follow`: compiled once, or as the backend can."""
+    def _compile(self, name: str, *sizes: int) -> Callable:
+        """`write` of some sizes, or `follow`: compiled once, or as the backend can."""
         if (name, *sizes) not in self._compiled:
             integers = ((None, None), "int32")
+            function: Callable = self.follow
+            arguments = [integers, integers]
             if name == "write":
                 beam_width, max_length = sizes
                 function = functools.partial(
                     self.write, beam_width=beam_width, max_length=max_length
                 )
                 arguments = [integers]
-            else:
-                function, arguments = self._follow, [integers, integers]
             self._compiled[name, *sizes] = compiled(self, function, arguments)
         return self._compiled[name, *sizes]
 
-    def log_probability(self, texts, translations):
+    def log_probability(self, texts: list[str], translations: list[str]) -> np.ndarray:
         """How probable the model finds translations: the sum over their characters.
 
             log p(translation | text) = sum over t of log y_t, the stop among them
@@ -545,7 +309,7 @@ class EncoderDecoder(keras.Model):
         logs = np.take_along_axis(logs, y[..., None], axis=-1)[..., 0]  # (batch, T)
         return np.where(y == PADDING, 0.0, logs).sum(axis=-1)
 
-    def alignment(self, text, translation=None):
+    def alignment(self, text: str, translation: str | None = None) -> np.ndarray:
         """Where attention looks while each character is written.
 
         Args:
@@ -565,14 +329,18 @@ class EncoderDecoder(keras.Model):
                 f"attention='dot'). Received: attention={self.attention}"
             )
         text = as_string("text", text)
-        if translation is None:
-            translation = self.translate(text)
-        translation = as_string("translation", translation)
+        written = self.translate(text) if translation is None else translation
+        translation = as_string("translation", written)
         (source, previous), _ = self.encode([text], [translation])
         _, weights = self._compile("follow")(source, previous)
         return ops.convert_to_numpy(weights)[0]
 
-    def export(self, path, beam_width=1, max_length=None):
+    def export(
+        self,
+        path: StrPath,
+        beam_width: int = 1,
+        max_length: int | None = None,
+    ) -> None:
         """Writes a TensorFlow SavedModel that translates strings, with the loop inside.
 
         It is for a program that has TensorFlow and nothing else:
@@ -605,30 +373,6 @@ class EncoderDecoder(keras.Model):
             positive_integer("beam_width", beam_width),
             positive_integer("max_length", max_length),
         )
-
-
-def _built(layer, shape):
-    if not layer.built:  # what a user has made may be
-        layer.build(shape)
-    return layer
-
-
-def _another(cell, **changes):
-    """A new cell with the arguments of this one, but for some of them."""
-    config = {**cell.get_config(), **changes}
-    del config["name"]
-    return type(cell).from_config(config)
-
-
-def _attention_layer(attention, dtype):
-    if attention is None or isinstance(attention, keras.layers.Attention):
-        return attention
-    if not isinstance(attention, str) or attention not in ATTENTIONS:
-        raise ValueError(
-            f"`attention` must be None, one of {sorted(ATTENTIONS)}, or a layer of the "
-            f"kind of keras.layers.Attention. Received: attention={attention!r}"
-        )
-    return ATTENTIONS[attention](dtype=dtype)
 
 
 def _parts(array):
