@@ -36,7 +36,7 @@ class _ByHand:
     by_hand = True
     writes = False
 
-    def __init__(self, cell):
+    def __init__(self, cell: CellMixin) -> None:
         self.cell = cell
         self.saved_sizes = [cell.units] * cell.saved_count
         recurrent_kernel = cell.recurrent_weights()[0]
@@ -69,7 +69,7 @@ class _Automatic:
 
     by_hand = False
 
-    def __init__(self, cell):
+    def __init__(self, cell: CellMixin) -> None:
         self.cell = cell
         sizes = cell.state_sizes
         recurrent = cell.recurrent_weights()
@@ -141,7 +141,7 @@ class _Automatic:
 class _Watching(keras.StatelessScope):
     """Which variables a function reads, and which it assigns to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(initialize_variables=False)
         self.read: list[keras.Variable] = []
         self.written: list[keras.Variable] = []
