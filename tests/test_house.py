@@ -14,9 +14,11 @@ BELOW = {
     "cells": {"arguments", "hints"},
     "states": {"hints"},
     "backends": {"cells", "hints"},
-    "bptt": {"backends", "cells", "hints", "states"},
+    "step_gradients": {"backends", "cells", "hints"},
+    "bptt": {"backends", "cells", "hints", "states", "step_gradients"},
+    "parallel": {"cells", "hints"},
     **{
-        name: {"backends", "bptt", "cells", "hints", "states"} | OF_RNN
+        name: {"backends", "bptt", "cells", "hints", "parallel", "states"} | OF_RNN
         for name in OF_RNN
     },
 }

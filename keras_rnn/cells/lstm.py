@@ -8,13 +8,13 @@ import keras
 from keras import ops
 
 from keras_rnn.arguments import given
-from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.cell import CellMixin
 from keras_rnn.cells.derivatives import DERIVATIVES
 from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
-class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
+class LSTMCell(CellMixin, keras.layers.LSTMCell):
     """One time step of a long short-term memory.
 
     Beside the hidden state h_t the cell carries a cell state c_t. What it was is kept
@@ -86,7 +86,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
-        ValueError: see `keras_rnn.cells.RecurrentCell`.
+        ValueError: see `keras_rnn.cells.CellMixin`.
     """
 
     initial_state_names = ("initial_state", "initial_carry")
