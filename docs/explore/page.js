@@ -9,7 +9,7 @@
     gru: ["k_t = σ(x_t W_k + b_k + h_{t−1} R_k + b′_k), k = z, r", "m_t = h_{t−1} R_n + b′_n", "n_t = tanh(x_t W_n + b_n + r_t ⊙ m_t)", "h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ n_t"],
   };
   const OF_BLOCK = { i: "input_gate", f: "forget_gate", g: "candidate", o: "output_gate", z: "update_gate", r: "reset_gate", n: "candidate" };
-  let state, language = "en", network, w, losses, address, built = "", direction = [1, 0, 0, 1];
+  let state, language = "en", network, w, losses, address, built = {}, direction = [1, 0, 0, 1];
 
   const word = (key, ...filling) => words(language, key, ...filling);
   const marked = (text) => text.replace(/([_^])(?:\{([^}]*)\}|(.))/g, (_, mark, long, short) => {
@@ -100,8 +100,10 @@
     }[as]();
   }
 
+  const sumOf = (key) => key.startsWith("d:") ? Network.sumOfGradient(network, key.slice(2)) : Network.sumOfValue(network, key);
+
   function line(key) {
-    const id = key.replace("d:", ""), { kind, terms } = key.startsWith("d:") ? Network.sumOfGradient(network, id) : Network.sumOfValue(network, id);
+    const { kind, terms } = sumOf(key);
     const term = (symbols, numbers) => `<span class=term>${formula(symbols)}<span class=numbers>${numbers}</span></span>`;
     const parts = terms.map(({ sign, factors }, n) => {
       const both = factors.map(written), plus = sign < 0 ? "−" : n ? "+" : "";
@@ -113,8 +115,8 @@
       const both = terms.map(({ factors }) => written(factors[0]));
       sum = term(around[0] + both.map((b) => b[0]).join(" − ") + around[1], around[0] + both.map((b) => b[1]).join(" − ") + around[1]);
     } else if (parts.length > 12) {
-      const left_out = terms.slice(4, -4).reduce((all, { sign: _, value }) => all + value, 0);
-      sum = [...parts.slice(0, 4), `<span>… ${word("more", parts.length - 8)} ${format(left_out)} …</span>`, ...parts.slice(-4)].join(" ");
+      const more = `<span>… ${word("more", parts.length - 8)} <span data-rest="${key}"></span> …</span>`;
+      sum = [...parts.slice(0, 4), more, ...parts.slice(-4)].join(" ");
     }
     if (key === "d:L") sum = "";
     else if (!parts.length) sum = `<span>${word("unseen")}</span><span class=numbers>=</span>`;
@@ -131,13 +133,17 @@
       if (user && ["tanh", "sigmoid"].includes(nodes[user[0]].kind)) lines.push(line("d:" + nodes[user[0]].id));
       lines.push(line(key));
     } else if (node.kind === "given") {
-      lines.push(`<div class=line>${formula(nameOf(key))}<span class=numbers>=</span>${button(key)}<span>(${word("given")})</span></div>`);
+      lines.push(`<div class=line>${formula(nameOf(key))}<span class=numbers>=</span>${number(key)}<span class=quiet>${word("given")}</span></div>`);
       if (!id.startsWith("target")) lines.push(line("d:" + key));
     } else {
       if (["tanh", "sigmoid"].includes(node.kind)) lines.push(line(nodes[node.terms[0][0].at].id));
       lines.push(line(key));
     }
-    $("sum").innerHTML = lines.join("");
+    const html = lines.join(""); // without numbers: it stays, and keeps the focus
+    if (html !== built.sum) $("sum").innerHTML = html;
+    built.sum = html;
+    for (const each of all("[data-rest]"))
+      each.textContent = format(sumOf(each.dataset.rest).terms.slice(4, -4).reduce((all, { value }) => all + value, 0));
   }
 
   // Puts the number into its place, and lets it light up when the pass comes by.
@@ -163,16 +169,13 @@
     element.animate([{ backgroundColor: "color-mix(in srgb, currentColor 30%, transparent)" }, {}], { delay: Math.max(0, delay), duration: 600 });
   }
 
-  function update({ wave } = {}) {
+  function update(wave) {
     network = Network.run({ ...state, w });
     if (!network.places.has(state.show.replace("d:", ""))) state.show = "L";
-    const { from, to, steps } = shownSteps(), shape = [state.cell, language, steps].join();
-    if (shape !== built) {
-      const [cell, spoken] = built.split(",");
-      if (cell !== state.cell || spoken !== language) buildWeights();
-      buildNumbers();
-      built = shape;
-    }
+    const { from, steps } = shownSteps(), kind = [language, state.cell, state.loss].join();
+    if (kind !== built.kind) { speak(); buildWeights(); }
+    if (kind + steps !== built.kind + built.steps) buildNumbers();
+    built = { ...built, kind, steps: String(steps) };
     explain();
     for (const element of all("[data-key]")) {
       paint(element, wave);
@@ -181,8 +184,8 @@
     }
     const stop = $("numbers").querySelector("[aria-current]") ?? $("numbers").querySelector("button");
     for (const each of $("numbers").querySelectorAll("button")) each.tabIndex = each === stop ? 0 : -1;
-    for (const kind of ["cell", "loss", "language"]) for (const each of all(`[data-${kind}]`))
-      each.setAttribute("aria-pressed", each.dataset[kind] === { ...state, language }[kind]);
+    for (const choice of ["cell", "loss", "language"]) for (const each of all(`[data-${choice}]`))
+      each.setAttribute("aria-pressed", each.dataset[choice] === { ...state, language }[choice]);
 
     const matrix = Network.recurrentPlaces(state.cell).map((n) => w[n]), radius = Network.spectralRadius(matrix);
     if (radius > 0) direction = matrix.map((each) => each / radius);
@@ -229,23 +232,31 @@
   }
 
   const say = (text) => { $("status").textContent = text; };
-  const sayChange = (key) => say(`${key ? `${plain(nameOf(key))} = ${short(read(key))}. ` : ""}L = ${format(network.value("L"))}. |dL/dh 1| = ${format(network.norm("h", 1))}`);
+  function sayResult(key) {
+    const edited = key ? `${plain(nameOf(key))} = ${short(read(key))}. ` : "";
+    say(`${edited}L = ${format(network.value("L"))}. |dL/dh 1| = ${format(network.norm("h", 1))}.`);
+  }
 
   // What is edited after training starts from the trained weights.
-  function change(edits, wave) {
-    state = { ...state, w, trained: 0, ...edits };
-    w = state.w;
-    losses = [];
-    update({ wave });
+  function change(edits, wave, key) {
+    start({ ...state, w, trained: 0, ...edits });
+    update(wave);
+    sayResult(key);
+  }
+
+  function start(found) {
+    state = found;
+    ({ w, losses } = Network.train(state, state.rate, state.trained));
+    state.trained = losses.length;
   }
 
   function edit(key, value, wave) {
     const [name, t, i] = key.split("."), put = (list, at) => list.map((old, n) => (n === at ? value : old));
-    if (key === "rate") change({ rate: Math.max(0, value) });
-    else if (name === "x") change({ x: state.x.map((row, n) => (n === i - 1 ? put(row, t - 1) : row)) }, wave);
-    else if (name === "target") change({ target: put(state.target, t - 1) }, wave);
-    else change({ w: put(w, Network.weightIds(state.cell).indexOf(key)) }, wave);
-    sayChange(key);
+    const edits = key === "rate" ? { rate: Math.max(0, value) }
+      : name === "x" ? { x: state.x.map((row, n) => (n === i - 1 ? put(row, t - 1) : row)) }
+      : name === "target" ? { target: put(state.target, t - 1) }
+      : { w: put(w, Network.weightIds(state.cell).indexOf(key)) };
+    change(edits, wave, key);
   }
 
   function show(key) {
@@ -260,41 +271,31 @@
     w = found.w;
     losses.push(...found.losses);
     state.trained += found.losses.length;
-    update({ wave: quiet.matches ? undefined : 30 });
+    update(wave());
     if (found.losses.length < count && state.trained < 10000) say(word("not_finite"));
-    else sayChange();
+    else sayResult();
   }
 
   function load(text) {
-    const read = State.fromAddress(text);
+    const { state: found, language: said, bad } = State.fromAddress(text);
     const asked = new URLSearchParams(location.search).get("lang");
-    language = read.language ?? (Object.hasOwn(WORDS, asked ?? "") ? asked : language);
-    start(read.state);
-    speak();
-    if (read.bad.length) say(word("not_read", read.bad.join(", ")));
+    language = said ?? (Object.hasOwn(WORDS, asked ?? "") ? asked : language);
+    start(found);
+    update();
+    if (bad.length) say(word("not_read", bad.join(", ")));
   }
 
-  function start(found) {
-    state = found;
-    ({ w, losses } = Network.train(state, state.rate, state.trained));
-    state.trained = losses.length;
-  }
-
+  // Every word, in the language and for the cell.
   function speak() {
     document.documentElement.lang = language;
     document.title = word("title");
-    const marks = (text) => text.replace(/\$([^$]*)\$/g, (_, inside) => formula(inside));
-    for (const each of all("[data-word]")) each.innerHTML = marks(word(each.dataset.word));
-    for (const each of all("[data-label]")) each.setAttribute("aria-label", plain(word(each.dataset.label)));
-    update();
-    settle();
-  }
-
-  // What depends on the cell alone.
-  function settle() {
-    $("equations").innerHTML = [...EQUATIONS[state.cell], "y_t = h_t W_{hy} + b_y", `L = ${state.loss === "all" ? "Σ_t ½ (y_t − target_t)^2" : "½ (y_T − target_T)^2"}`.replaceAll("target", word("target"))].map(formula).join("");
+    $("flow-note").dataset.word = state.cell === "lstm" ? "flow_note_lstm" : "flow_note";
+    for (const each of all("[data-word]"))
+      each.innerHTML = word(each.dataset.word).replace(/\$([^$]*)\$/g, (_, inside) => formula(inside));
+    for (const each of all("[data-label]")) each.setAttribute("aria-label", word(each.dataset.label));
+    const loss = state.loss === "all" ? "L = Σ_t ½ (y_t − target_t)^2" : "L = ½ (y_T − target_T)^2";
+    $("equations").innerHTML = [...EQUATIONS[state.cell], "y_t = h_t W_{hy} + b_y", loss.replaceAll("target", word("target"))].map(formula).join("");
     $("recurrent").innerHTML = formula({ elman: "W_{hh}", lstm: "R_g", gru: "R_n" }[state.cell]);
-    $("flow-note").innerHTML = word(state.cell === "lstm" ? "flow_note_lstm" : "flow_note").replace(/\$([^$]*)\$/g, (_, inside) => formula(inside));
   }
 
   const quiet = matchMedia("(prefers-reduced-motion: reduce)");
@@ -308,24 +309,23 @@
     if (key) show(key);
     if (inSum) $("sum").focus();
     if (pick) show(pick);
-    if (preset) { start(State.PRESETS[preset]()); update({ wave: wave() }); settle(); sayChange(); }
-    if (cell) { change(State.withCell({ ...state, w }, cell), wave()); settle(); sayChange(); }
-    if (loss) { change({ loss }, wave()); settle(); sayChange(); }
+    if (preset) change(State.PRESETS[preset](), wave());
+    if (cell) change(State.withCell({ ...state, w }, cell), wave());
+    if (loss) change({ loss }, wave());
     if (count) train(Number(count));
-    if (spoken) { language = spoken; speak(); }
+    if (spoken) { language = spoken; update(); }
     if (step) { state.from = Math.max(1, step - 5); show(`d:h.${step}.1`); }
-    if (target.id === "undo") { state.trained = 0; start(state); update(); sayChange(); }
+    if (target.id === "undo") change({ w: state.w }, wave());
   });
 
   document.addEventListener("input", (event) => {
     const { id, value, dataset } = event.target;
-    if (id === "steps") { change({ steps: Number(value) }); sayChange(); }
+    if (id === "steps") change({ steps: Number(value) });
     if (id === "from") { state.from = Number(value); update(); }
     if (id === "radius") {
       const matrix = direction.map((each) => Number((each * value).toFixed(6))), next = [...w];
       Network.recurrentPlaces(state.cell).forEach((n, k) => { next[n] = matrix[k]; });
       change({ w: next });
-      sayChange();
     }
     if (dataset.key) {
       event.target.dataset.typed = "";
