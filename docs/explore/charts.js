@@ -69,7 +69,7 @@ const Charts = (() => {
       return size ? line(value(id) < 0 ? "edge negative" : "edge", ...from, ...to, clip(0.6 + 2 * size, 0.6, 5)) : "";
     };
     const reach = Math.max(...steps.map((t) => norm("h", t)).filter(Number.isFinite), 1e-300);
-    const width = (t) => clip(8 + 1.6 * Math.log10(norm("h", t) / reach), 0.5, 8);
+    const width = (t) => clip(8 + 2.5 * Math.log10(norm("h", t) / reach), 0.5, 8);
     let under = "", edges = "", discs = "";
     for (const t of steps) {
       const before = steps.includes(t - 1), last = steps[steps.length - 1] === t;

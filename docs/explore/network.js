@@ -159,10 +159,12 @@ const Network = (() => {
         if (k !== f) others.push({ id: nodes[at].id, as: rest ? "rest" : "value" });
       });
       if (kind !== "sum") others.push({ id: user, as: kind });
-      const seed = kind === "half square" || user === "L"; // dL/dL = 1 goes without saying
+      const before = kind === "half square" ? [] // dL/dL = 1 goes without saying
+        : [{ id: user, as: "gradient" }];
       return {
         sign: of[t][f].rest || (kind === "half square" && t) ? -1 : 1,
-        factors: [...(seed && others.length ? [] : [{ id: user, as: "gradient" }]), ...others],
+        // As one writes it: of a weight, first what it multiplied.
+        factors: /^[WR]/.test(id) ? [...others, ...before] : [...before, ...others],
         value: gradients[n] * slope(network, n, t, f),
       };
     });

@@ -34,13 +34,13 @@
   const comma = (text) => (language === "fr" ? text.replace(".", ",") : text).replaceAll("-", "−");
   function format(value, digits = 4) {
     if (!Number.isFinite(value)) return String(value).replace("Infinity", "∞").replace("-", "−");
-    const size = Math.abs(value);
-    if (size === 0 || (size >= 10 ** -digits && size < 10000) || digits < 3) return comma(value.toFixed(digits));
-    const [digit, power] = value.toExponential(1).split("e");
-    return comma(digit) + "·10" + [...power].map((c) => ({ "-": "⁻", "+": "" }[c] ?? "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])).join("");
+    const size = Math.abs(value), before = Math.max(0, Math.floor(Math.log10(size)));
+    if (size === 0 && digits > 2) return "0";
+    if (digits > 2 && (size < 10 ** -digits || before > 4)) return comma(value.toExponential(1).replace("+", ""));
+    return comma(value.toFixed(Math.max(0, size ? digits - before : digits)));
   }
   const short = (value) => comma(String(Math.abs(value) < 1e-4 ? Number(value.toPrecision(3)) : Number(value.toFixed(4))));
-  const parsed = (text) => (text.trim() ? Number(text.trim().replace(",", ".").replace("−", "-")) : NaN);
+  const parsed = (text) => (text.trim() ? Number(text.trim().replace(",", ".").replaceAll("−", "-")) : NaN);
 
   const read = (key) => (key === "rate" ? state.rate : key.startsWith("d:") ? network.gradient(key.slice(2)) : network.value(key));
   const isGiven = (key) => /^(x\.|target|[WRb]|[hc]\.0\.|rate)/.test(key);
@@ -73,16 +73,16 @@
 
   function buildWeights() {
     const matrix = (name, from) => {
-      const rows = from ? [1, 2] : [""], columns = name === "b_y" ? [""] : name === "W_hy" ? [""] : [1, 2];
+      const rows = from ? [1, 2] : [""], columns = ["b_y", "W_hy"].includes(name) ? [""] : [1, 2];
       const key = (i, j) => [name, i, j].filter(String).join(".");
       return `<table class=matrix><caption>${formula(name.replace(/_(..)$/, "_{$1}"))}</caption>${rows.map((i) =>
         `<tr>${from ? `<th scope=row>${formula(from(i))}</th>` : ""}${columns.map((j) => `<td>${number(key(i, j))}${button("d:" + key(i, j))}</td>`).join("")}</tr>`).join("")}</table>`;
     };
     const state_before = (i) => `h_{t−1,${i}}`;
-    const block = (title, ...matrices) => `<div class=block><h3>${title}</h3>${matrices.join("")}</div>`;
+    const block = (title, ...matrices) => `<div class=block>${title && `<h3>${title}</h3>`}${matrices.join("")}</div>`;
     $("weights").innerHTML = Network.BLOCKS[state.cell].map((name) => {
       const { W, R, b, B } = Network.namesOf(name);
-      return block(formula(`${name}_t`) + (OF_BLOCK[name] ? ` ${word(OF_BLOCK[name])}` : ""),
+      return block(name === "h" ? "" : `${formula(`${name}_t`)} ${word(OF_BLOCK[name])}`,
         matrix(W, (i) => `x_{t,${i}}`), matrix(R, state_before), matrix(b), ...(state.cell === "gru" ? [matrix(B)] : []));
     }).join("") + block(`${formula("y_t")} ${word("output")}`, matrix("W_hy", (i) => `h_{t,${i}}`), matrix("b_y"));
   }
