@@ -4,7 +4,7 @@
 const WORDS = {
   en: {
     title: "Two units, unfolded",
-    lead: "A recurrent network of two units reads $x_1$, $x_2$, … step by step. <b class=forward>Values go forward</b>, <b class=backward>gradients go backward</b>. Every number in a frame can be typed, or dragged to the left and right. A click on any number writes out its sum.",
+    lead: "A recurrent network of two units reads $x_1$, $x_2$, … step by step, and carries its hidden state $h_t$ along. <b class=forward>Values go forward</b>, <b class=backward>gradients go backward</b>. Every number in a frame can be typed, or dragged to the left and right. A click on any number writes out its sum.",
     start: "Start from",
     lesson: "lesson 03",
     vanishes: "it vanishes",
@@ -59,7 +59,7 @@ const WORDS = {
   },
   fr: {
     title: "Deux unités, dépliées",
-    lead: "Un réseau récurrent de deux unités lit $x_1$, $x_2$, … pas à pas. <b class=forward>Les valeurs avancent</b>, <b class=backward>les gradients reculent</b> : c'est la rétropropagation dans le temps. Tout nombre encadré se modifie au clavier, ou en le tirant à gauche et à droite. Un clic sur un nombre écrit sa somme.",
+    lead: "Un réseau récurrent de deux unités lit $x_1$, $x_2$, … pas à pas, et emporte son état caché $h_t$. <b class=forward>Les valeurs avancent</b>, <b class=backward>les gradients reculent</b> : c'est la rétropropagation dans le temps. Tout nombre encadré se modifie au clavier, ou en le tirant à gauche et à droite. Un clic sur un nombre écrit sa somme.",
     start: "Partir de",
     lesson: "leçon 03",
     vanishes: "il s'évanouit",
@@ -73,7 +73,7 @@ const WORDS = {
     last: "au dernier pas",
     radius: "Rayon spectral de",
     flow: "Le gradient à chaque pas",
-    flow_note: "Barres : la norme de $dL/dh_t$ ($h_t$ est l'état caché), sur une échelle logarithmique. Un clic sur une barre mène à son pas.",
+    flow_note: "Barres : la norme de $dL/dh_t$, sur une échelle logarithmique. Un clic sur une barre mène à son pas.",
     flow_note_lstm: "Barres : la norme de $dL/dh_t$ ; points : de $dL/dc_t$. Un clic sur une barre mène à son pas.",
     ratio: "premier pas / dernier pas",
     training: "Apprentissage",

@@ -373,7 +373,8 @@ def test_numbers_can_be_edited_by_keyboard_and_by_dragging(page):
     assert shown(driver, "target.1") == 2 and shown(driver, "L.1") != loss
     assert "target 1 = 2" in driver.find_element("id", "status").text
     press(Keys.ARROW_UP)
-    press(Keys.SHIFT, Keys.ARROW_DOWN)
+    hold = ActionChains(driver).key_down(Keys.SHIFT)
+    hold.send_keys(Keys.ARROW_DOWN).key_up(Keys.SHIFT).perform()
     assert shown(driver, "target.1") == 1.1
     press("x")
     assert number(driver, "target.1").get_attribute("aria-invalid") == "true"
