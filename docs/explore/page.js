@@ -314,7 +314,12 @@
     if (loss) change({ loss }, wave());
     if (count) train(Number(count));
     if (spoken) { language = spoken; update(); }
-    if (step) { state.from = Math.max(1, step - 5); show(`d:h.${step}.1`); }
+    if (step) {
+      state.from = Math.max(1, step - 5);
+      show(`d:h.${step}.1`);
+      const [number, box] = [$("numbers").querySelector("[aria-current]"), $("unfolded")];
+      box.scrollLeft += number.getBoundingClientRect().x - box.getBoundingClientRect().x - box.clientWidth / 2;
+    }
     if (target.id === "undo") change({ w: state.w }, wave());
   });
 

@@ -25,12 +25,12 @@ const State = (() => {
     }),
     vanishes: () => elman([0.6, 0.3, -0.3, 0.6], [0, 0], [0.3, -0.5], { steps: 30, x: ONE_INPUT }),
     explodes: () => elman(GROWS, [0, 0], [0.0001, 0], { steps: 30 }),
-    saturated: () => elman(GROWS, [2, -2], [0.3, -0.5], { steps: 12, x: ONE_INPUT }),
+    saturated: () => elman(GROWS, [2, -2], [0.3, -0.5], { steps: 12, x: ONE_INPUT, show: "d:a.1.1" }),
     keeps: () => {
       const state = withCell(PRESETS.vanishes(), "gru");
       state.w[Network.weightIds("gru").indexOf("b_z.1")] = 5;
       state.w[Network.weightIds("gru").indexOf("b_z.2")] = 5;
-      return { ...state, steps: LONGEST };
+      return { ...state, steps: LONGEST, show: "h.1.1" };
     },
   };
 
