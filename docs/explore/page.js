@@ -8,7 +8,7 @@
     lstm: ["k_t = σ(x_t W_k + h_{t−1} R_k + b_k), k = i, f, o", "g_t = tanh(x_t W_g + h_{t−1} R_g + b_g)", "c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t", "h_t = o_t ⊙ tanh(c_t)"],
     gru: ["k_t = σ(x_t W_k + b_k + h_{t−1} R_k + b′_k), k = z, r", "m_t = h_{t−1} R_n + b′_n", "n_t = tanh(x_t W_n + b_n + r_t ⊙ m_t)", "h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ n_t"],
   };
-  const OF_BLOCK = { i: "input_gate", f: "forget_gate", g: "candidate", o: "output_gate", z: "update_gate", r: "reset_gate", n: "candidate" };
+  const OF_BLOCK = { i: "input_gate", f: "forget_gate", g: "content", o: "output_gate", z: "update_gate", r: "reset_gate", n: "candidate" };
   let state, language = "en", network, w, losses, address, built = {}, direction = [1, 0, 0, 1];
 
   const word = (key, ...filling) => words(language, key, ...filling);
@@ -263,7 +263,7 @@
     if (key === "rate") return;
     state.show = key;
     update();
-    say($("sum").textContent);
+    say($("sum").innerText.replace(/\s+/g, " "));
   }
 
   function train(count) {
