@@ -1,0 +1,93 @@
+"""The site: `python -m sphinx -W --keep-going docs docs/_build/html`.
+
+Sphinx, since it alone reads notebooks, Markdown and docstrings, checks the links among
+them, and needs no network for what it builds. Nothing is run: the lessons bring their
+outputs with them.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+import course_pages
+import docstrings
+
+import keras_rnn
+
+project = "keras_rnn"
+author = "The authors of keras_rnn"
+release = version = keras_rnn.__version__
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx-mathjax-offline",
+]
+exclude_patterns = ["_build", "explore", "pictures", "**.ipynb_checkpoints"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+
+# Markdown and notebooks.
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+nb_merge_streams = True
+
+# Docstrings. What is typed in them and belongs to others has no page here.
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 80
+napoleon_custom_sections = [("Call arguments", "params_style")]
+napoleon_use_rtype = False
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!keras_rnn\.).*")]
+
+# The pages.
+html_theme = "pydata_sphinx_theme"
+html_title = "keras_rnn"
+html_logo = "static/logo.svg"
+html_favicon = "static/logo.svg"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "keras_rnn", "alt_text": "keras_rnn, to the first page"},
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_context = {"default_mode": "auto"}
+copyright = "the authors of keras_rnn. Licence: MIT"
+
+
+def setup(app):
+    course_pages.copy(strict=app.tags.has("strict"))
+    public = set(keras_rnn.__all__) | {"cells.RecurrentCell", "bptt.Pass"}
+
+    def process(app, what, name, obj, options, lines):
+        lines[:] = docstrings.translate(lines, public)
+
+    def add_explore(app, error):
+        """A page by itself, which Sphinx does not read: a network to play with."""
+        page = Path(app.srcdir, "explore")
+        if error is None and page.is_dir() and app.builder.format == "html":
+            shutil.copytree(page, Path(app.outdir, "explore"), dirs_exist_ok=True)
+
+    # Before napoleon.
+    app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("build-finished", add_explore)
