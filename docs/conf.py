@@ -6,12 +6,14 @@ outputs with them.
 """
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import course_pages
 import docstrings
@@ -43,6 +45,7 @@ nb_merge_streams = True
 
 # Docstrings. What is typed in them and belongs to others has no page here.
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
 autodoc_typehints = "signature"
 python_maximum_signature_line_length = 80
 napoleon_custom_sections = [("Call arguments", "params_style")]
@@ -75,12 +78,24 @@ html_context = {"default_mode": "auto"}
 copyright = "the authors of keras_rnn. Licence: MIT"
 
 
+# What is in the reference, named on a page by `keras_rnn.NAME`: a link to it.
+NAME = re.compile(r"(?<!`)`(keras_rnn(?:\.cells|\.bptt|\.datasets)?\.[A-Za-z_]+)`(?!`)")
+
+
 def setup(app):
     course_pages.copy(strict=app.tags.has("strict"))
     public = set(keras_rnn.__all__) | {"cells.RecurrentCell", "bptt.Pass"}
 
     def process(app, what, name, obj, options, lines):
         lines[:] = docstrings.translate(lines, public)
+
+    def link(app, docname, text):
+        """The pages are readable in the repository, too: links are turned here."""
+        page = Path(app.env.doc2path(docname))
+        if page.suffix == ".md" and not docname.startswith(("course/", "also/")):
+            text[0] = course_pages.with_links_of_the_site(text[0], page, page)
+        if page.suffix == ".md":
+            text[0] = NAME.sub(r"{py:obj}`\1`", text[0])
 
     def add_explore(app, error):
         """A page by itself, which Sphinx does not read: a network to play with."""
@@ -90,4 +105,5 @@ def setup(app):
 
     # Before napoleon.
     app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("source-read", link)
     app.connect("build-finished", add_explore)

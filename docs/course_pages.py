@@ -8,7 +8,6 @@ of the site. What is copied, Git ignores.
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 import jupytext
@@ -44,8 +43,9 @@ def sources():
     """All that is copied: for each file of the repository, its place in `docs/`."""
     places = {
         ROOT / "tutorials" / "README.md": "course/index.md",
-        ROOT / "tutorials" / "distributed_training.md": "course/distributed_training.md",
+        ROOT / "tutorials" / "distributed_training.md": "also/several_devices.md",
         ROOT / "examples" / "serve" / "README.md": "also/serve.md",
+        ROOT / "README.md": "index.md",  # not copied: the first page has its matter
         ROOT / "CONTRIBUTING.md": "also/contributing.md",
         ROOT / "CHANGELOG.md": "also/changelog.md",
     }
@@ -78,20 +78,21 @@ def copy(strict=False):
             if path.is_file() and path not in places.values():
                 path.unlink()
     for source, place in places.items():
+        if not any(folder in place.parents for folder in COPIES):
+            continue
         if source.suffix == ".md":
-            text = with_links_of_the_site(source.read_text("utf-8"), source, places)
-            if source.parent.name == "tutorials" and source.name == "README.md":
+            text = with_links_of_the_site(source.read_text("utf-8"), source, place)
+            if place.name == "index.md":
                 text = _course_page(text)
         else:
-            text = nbformat.writes(_notebook(source, places)) + "\n"
+            text = nbformat.writes(_notebook(source, place)) + "\n"
         place.parent.mkdir(parents=True, exist_ok=True)
         # What is as it was keeps its date: Sphinx need not read it again.
         if not place.exists() or place.read_text("utf-8") != text:
             place.write_text(text, "utf-8")
-    shutil.rmtree(DOCS / "course" / ".ipynb_checkpoints", ignore_errors=True)
 
 
-def with_links_of_the_site(text, source, places):
+def with_links_of_the_site(text, source, place):
     """A Markdown text of the repository with links that work where it is shown.
 
     A file that has a page becomes a link to that page, another one a download. Folders
@@ -100,9 +101,9 @@ def with_links_of_the_site(text, source, places):
     Args:
         text: String.
         source: `Path` of the file that it is from.
-        places: What `sources` returns.
+        place: `Path` of the file in `docs/` that it is for, the same for what is there.
     """
-    here = places[source].parent
+    places, here = sources(), place.parent
 
     def link(found):
         name, target, anchor = found[1], found[2], found[3] or ""
@@ -112,16 +113,15 @@ def with_links_of_the_site(text, source, places):
         if not path.exists():  # no link at all, but code: f[a](b)
             return found[0]
         way = Path(os.path.relpath(places.get(path, path), here)).as_posix()
-        if path in places or (DOCS in path.parents and path.suffix == ".md"):
+        is_page = path in places or (DOCS in path.parents and path.suffix == ".md")
+        if is_page or path.suffix in (".png", ".svg"):
             return f"[{name}]({way}{anchor})"
-        if path == ROOT / "README.md":
-            return f"[{name}]({os.path.relpath(DOCS / 'index.md', here)})"
         return f"{{download}}`{name.strip('`')} <{way}>`"
 
     return LINK.sub(link, text)
 
 
-def _notebook(script, places):
+def _notebook(script, place):
     """A lesson or a solution as the notebook that the site shows."""
     is_lesson = script.parent.name == "tutorials"
     ran = is_lesson and executed(script).exists()
@@ -143,10 +143,12 @@ def _notebook(script, places):
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i}"
         if cell.cell_type == "markdown":
-            cell.source = with_links_of_the_site(cell.source, script, places)
+            cell.source = with_links_of_the_site(cell.source, script, place)
     if is_lesson:
-        here = places[script].parent
-        files = [os.path.relpath(path, here) for path in (executed(script), script)]
+        files = [
+            Path(os.path.relpath(path, place.parent)).as_posix()
+            for path in (executed(script), script)
+        ]
         note = BESIDE_A_LESSON % tuple(files) if ran else NOT_RUN
         title, rest = notebook.cells[0].source.split("\n", 1)
         notebook.cells[0].source = f"{title}\n\n{note}\n{rest.lstrip()}"
@@ -155,6 +157,10 @@ def _notebook(script, places):
 
 def _course_page(text):
     """The table of contents of the course, with what Sphinx needs to list its pages."""
+    for picture in sorted((DOCS / "pictures").glob("[0-9][0-9].png")):
+        number = picture.stem
+        shown = f"![A picture from lesson {number}](../pictures/{number}.png)"
+        text = text.replace(f"| {number} | ", f"| {shown} | {number} ")
     explore = DOCS / "explore" / "index.html"
     if explore.exists():
         text += (
@@ -169,7 +175,7 @@ def _course_page(text):
         if (path.parent / "solutions" / path.name).exists()
     ]
     for caption, names in (
-        ("Lessons", [*pages, "distributed_training"]),
+        ("Lessons", pages),
         ("Solutions", solutions),
     ):
         lines = [

@@ -7,9 +7,9 @@ which `sphinx.ext.napoleon` does the rest.
 
 import re
 
-CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-CODE_OVER_A_LINE = re.compile(r"(?<!`)`([^`\n]+)\n\s*([^`\n]+)`(?!`)")
+CODE = re.compile(r"`([^`]+)`")
 ROW = re.compile(r"^(\s*)\|(.*)\|\s*$")
+RULE = re.compile(r"^\s*\|[\s:|-]+\|\s*$")  # below the head of a table
 CELL = re.compile(r"(?<!\\)\|(?=(?:[^`]*`[^`]*`)*[^`]*$)")  # a bar that is not in code
 SECTION = re.compile(r"^\s*[A-Z][a-z ]+:$")
 
@@ -25,11 +25,10 @@ def translate(lines, public):
     Returns:
         List of strings.
     """
-    lines = _joined_code(lines)
     found, i = [], 0
     while i < len(lines):
         line = lines[i]
-        if ROW.match(line):
+        if ROW.match(line) and i + 1 < len(lines) and RULE.match(lines[i + 1]):
             end = i
             while end < len(lines) and ROW.match(lines[end]):
                 end += 1
@@ -37,40 +36,51 @@ def translate(lines, public):
             i = end
         elif _starts_equation(lines, i):
             indent, end = _indent(line), i
-            while end < len(lines) and (not lines[end] or _indent(lines[end]) >= indent):
+            while end < len(lines) and (
+                not lines[end] or _indent(lines[end]) >= indent
+            ):
                 end += 1
             before = _indent(next(x for x in reversed(lines[:i]) if x))
             found += [f"{' ' * before}.. code-block:: none", "", *lines[i:end]]
             if found[-1]:
                 found.append("")
             i = end
-        elif line.lstrip().startswith(">>>"):
+        elif _is_example(line):
             if found and SECTION.match(found[-1]):
                 found.append("")
             while i < len(lines) and lines[i]:
                 found.append(lines[i])
                 i += 1
-        else:
-            found.append(_code(line, public))
+        elif not line:
+            found.append(line)
             i += 1
+        else:  # a paragraph, or what stands under the head of a section
+            end = i
+            while end < len(lines) and lines[end] and not _is_example(lines[end]):
+                end += 1
+            found += _code("\n".join(lines[i:end]), public).split("\n")
+            i = end
     return found
 
 
-def _joined_code(lines):
-    """The lines with none that ends within code in backticks."""
-    text = "\n".join(lines)
-    return CODE_OVER_A_LINE.sub(lambda m: f"`{m[1]} {m[2]}`\n", text).split("\n")
+def _is_example(line):
+    return line.lstrip().startswith(">>>")
 
 
 def _code(text, public):
     """Single backticks as code; the name of something in the reference as a link to it."""
 
     def code(found):
-        name = found[1]
+        # What goes over the end of a line begins the next one.
+        first, *others = found[1].split("\n")
+        before = ""
+        if others:
+            before = "\n" + " " * _indent(others[0])
+        name = " ".join([first.strip(), *(each.strip() for each in others)])
         short = name.removeprefix("keras_rnn.")
         if short.split("(")[0] in public and "(" not in name:
-            return f":py:obj:`~keras_rnn.{short}`"
-        return f"``{name}``"
+            return f"{before}:py:obj:`~keras_rnn.{short}`"
+        return f"{before}``{name}``"
 
     return CODE.sub(code, text)
 

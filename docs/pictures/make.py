@@ -1,30 +1,49 @@
 """Makes the pictures of the README and of the first page of the site.
 
-    python docs/pictures/make.py                # the gradient that learns to arrive
-    python docs/pictures/make.py output/*/*.png # and small ones of lessons that have run
+    python docs/pictures/make.py             # a small one of each lesson
+    python docs/pictures/make.py --gradient  # and the gradient that learns to arrive
 
-They are small files, and opaque, so that they can be read in dark mode, too.
+Those of the lessons are in their notebooks, `notebooks/en`. They are small files, and
+opaque, so that they can be read in dark mode, too.
 """
 
+import argparse
+import base64
 import io
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tutorials"))
+sys.path.append(str(Path(__file__).parents[2] / "tutorials"))
 
-from workshop import memory_tasks, plots
+# It sets the look of the plots.
+from workshop import memory_tasks, plots  # noqa: F401
 
 # isort: split
 import keras
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 from keras import layers
 from PIL import Image
 
 import keras_rnn
 
-WIDTH = 480  # of a small picture, twice what it is on a page: for fine screens
+ROOT = Path(__file__).parents[2]
+WIDTH = 480  # of a small picture, more than it has on a page: for fine screens
+LESSONS = {
+    "01_five_shapes": "five_shapes.png",
+    "02_the_equations": "unfolded.png",
+    "03_backpropagation_through_time": "passes.png",
+    "04_vanishing_gradients": "chains.png",
+    "05_gates": "lstm.png",
+    "06_deep_and_bidirectional": "both.png",
+    "07_sentiment_classification": "opinions.png",
+    "08_video_classification": "clips.png",
+    "09_named_entities": "tagged.png",
+    "10_character_generation": "temperature.png",
+    "11_translation": "encoder_decoder.png",
+    "12_forecasting": "series.png",
+}
 
 
 def draw_gradient(steps=50, units=64, batches=200):
@@ -49,6 +68,17 @@ def draw_gradient(steps=50, units=64, batches=200):
     return figure
 
 
+def picture_of(notebook, name):
+    """The picture that a cell of an executed notebook saves by a name, in full size."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and f'"{name}"' in cell.source:
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    data = base64.b64decode(output.data["image/png"])
+                    return Image.open(io.BytesIO(data)).convert("RGB")
+    raise ValueError(f"No cell shows {name}.")
+
+
 def write(picture, path):
     """Writes a picture with 256 colours at most."""
     picture = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -56,15 +86,26 @@ def write(picture, path):
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
+def write_small(picture, path):
+    picture.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+    write(picture, path)
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gradient", action="store_true", help="train for it, too")
     folder, buffer = Path(__file__).parent, io.BytesIO()
-    plots.plt.rcParams["font.size"] = 16
-    draw_gradient().savefig(buffer)
-    write(Image.open(buffer), folder / "gradient.png")
-    for name in sys.argv[1:]:
-        picture = Image.open(name).convert("RGB")
-        picture.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
-        write(picture, folder / f"{Path(name).parent.name}_{Path(name).name}")
+    if parser.parse_args().gradient:
+        plt.rcParams["font.size"] = 16
+        draw_gradient().savefig(buffer)
+        write(Image.open(buffer), folder / "gradient.png")
+    for stem, name in LESSONS.items():
+        path = ROOT / "notebooks" / "en" / f"{stem}.ipynb"
+        if path.exists():
+            picture = picture_of(nbformat.read(path, 4), name)
+            write_small(picture, folder / f"{stem[:2]}.png")
+        else:
+            print(f"{path.relative_to(ROOT)} is missing")
 
 
 if __name__ == "__main__":
