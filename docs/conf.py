@@ -78,24 +78,33 @@ html_context = {"default_mode": "auto"}
 copyright = "the authors of keras_rnn. Licence: MIT"
 
 
-# What is in the reference, named on a page by `keras_rnn.NAME`: a link to it.
-NAME = re.compile(r"(?<!`)`(keras_rnn(?:\.cells|\.bptt|\.datasets)?\.[A-Za-z_]+)`(?!`)")
+# What a page names by `keras_rnn.NAME` becomes a link, if it is in the reference.
+NAME = re.compile(r"(?<!`)`(keras_rnn(?:\.\w+)+)`(?!`)")
 
 
 def setup(app):
     course_pages.copy(strict=app.tags.has("strict"))
-    public = set(keras_rnn.__all__) | {"cells.RecurrentCell", "bptt.Pass"}
+    public = {
+        *keras_rnn.__all__,
+        "bptt.Pass",
+        "cells.RecurrentCell",
+        "datasets.MovieReviews",
+        "gradient_flow.JacobianSpectrum",
+    }
 
     def process(app, what, name, obj, options, lines):
         lines[:] = docstrings.translate(lines, public)
+
+    def named(found):
+        is_public = found[1].removeprefix("keras_rnn.") in public
+        return f"{{py:obj}}{found[0]}" if is_public else found[0]
 
     def link(app, docname, text):
         """The pages are readable in the repository, too: links are turned here."""
         page = Path(app.env.doc2path(docname))
         if page.suffix == ".md" and not docname.startswith(("course/", "also/")):
             text[0] = course_pages.with_links_of_the_site(text[0], page, page)
-        if page.suffix == ".md":
-            text[0] = NAME.sub(r"{py:obj}`\1`", text[0])
+            text[0] = NAME.sub(named, text[0])
 
     def add_explore(app, error):
         """A page by itself, which Sphinx does not read: a network to play with."""

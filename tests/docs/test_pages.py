@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import io
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ NEEDS = {
     "from_torch.md": ["torch"],
     "export_and_serve.md": ["onnx", "onnxruntime", "tf2onnx", "ai_edge_litert"],
 }
+
+# Those that export, or import another framework.
+SLOW = {*NEEDS, "write_and_translate.md", "own_data.md"}
 
 
 def blocks(page, language="python"):
@@ -51,18 +55,39 @@ def run(page):
                 assert out.getvalue().strip() == told[1], code
 
 
+def pages_with_code():
+    """Each page with code, as a parameter of a test: marked, if it takes long."""
+    for page in PAGES:
+        if blocks(page) and page.name != "how_it_works.md":
+            marks = [pytest.mark.slow] if page.name in SLOW else []
+            yield pytest.param(page, id=page.stem, marks=marks)
+
+
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if blocks(page) and page.name != "how_it_works.md"],
-    ids=lambda page: page.stem,
-)
+@pytest.mark.parametrize("page", pages_with_code())
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     for package in NEEDS.get(page.name, []):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
     monkeypatch.chdir(tmp_path)
     run(page)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_the_commands_for_data_of_ones_own_run(tmp_path, monkeypatch):
+    from tests.tutorials.scripts import python  # it needs the extra [tutorials]
+
+    page = DOCS / "howto" / "own_data.md"
+    monkeypatch.chdir(tmp_path)
+    exec(blocks(page)[0][1], {})  # it writes reviews.csv
+    commands = re.findall(r"^    python (examples/.*)$", page.read_text("utf-8"), re.M)
+    assert len(commands) == 2
+    for command in commands:
+        script, *arguments = shlex.split(command)
+        code, out, error = python(ROOT / script, *arguments, cwd=tmp_path)
+        assert (code, error) == (0, ""), out + error
+    assert (tmp_path / "output" / "sentiment" / "model.keras").exists()
 
 
 def cited(pattern):
@@ -79,6 +104,7 @@ def test_each_path_that_is_named_exists():
         rf"(?<![\w/.])((?:{folders})/[\w/.]*\w\.(?:py|md|png|svg)|keras_rnn/)"
     )
     assert "keras_rnn/cells/elman.py" in paths and len(paths) > 10
+    paths = [path for path in paths if "NN_name" not in path]  # any lesson
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
@@ -137,11 +163,14 @@ def test_each_option_that_a_command_names_is_one_of_its_program():
     commands = [
         found
         for page in pages
-        for found in re.findall(r"python ([\w/]+\.py)([^`\n#]*)", page.read_text())
+        for found in re.findall(
+            r"python ([\w/]+\.py)([^`\n#]*)", page.read_text("utf-8")
+        )
     ]
+    commands = [command for command in commands if command[0] != "my_program.py"]
     assert len(commands) > 8
     for path, arguments in commands:
         shared = ROOT / "tutorials" / "workshop" / "command_line.py"
-        code = (ROOT / path).read_text() + shared.read_text()
+        code = (ROOT / path).read_text("utf-8") + shared.read_text("utf-8")
         for option in re.findall(r"--[\w-]+", arguments):
             assert f'"{option}"' in code or option == "--help", (path, option)
