@@ -15,6 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from sphinx.util import inspect
+
 import course_pages
 import docstrings
 
@@ -74,6 +76,8 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+# Pages without pages below them have nothing to list beside them.
+html_sidebars = {"index": [], "how_it_works": []}
 html_context = {"default_mode": "auto"}
 copyright = "the authors of keras_rnn. Licence: MIT"
 
@@ -95,6 +99,12 @@ def setup(app):
     def process(app, what, name, obj, options, lines):
         lines[:] = docstrings.translate(lines, public)
 
+    def signature(app, what, name, obj, options, given, returned):
+        """The arguments of Keras's classes are those of `__init__`, not of `__new__`."""
+        if what == "class" and "__init__" in vars(obj):
+            found = inspect.signature(obj.__init__, bound_method=True)
+            return inspect.stringify_signature(found), None
+
     def named(found):
         is_public = found[1].removeprefix("keras_rnn.") in public
         return f"{{py:obj}}{found[0]}" if is_public else found[0]
@@ -112,6 +122,7 @@ def setup(app):
         if error is None and page.is_dir() and app.builder.format == "html":
             shutil.copytree(page, Path(app.outdir, "explore"), dirs_exist_ok=True)
 
+    app.connect("autodoc-process-signature", signature)
     # Before napoleon.
     app.connect("autodoc-process-docstring", process, priority=100)
     app.connect("source-read", link)

@@ -157,10 +157,7 @@ def _notebook(script, place):
 
 def _course_page(text):
     """The table of contents of the course, with what Sphinx needs to list its pages."""
-    for picture in sorted((DOCS / "pictures").glob("[0-9][0-9].png")):
-        number = picture.stem
-        shown = f"![A picture from lesson {number}](../pictures/{number}.png)"
-        text = text.replace(f"| {number} | ", f"| {shown} | {number} ")
+    text = re.sub(r"(?:^\|.*\|\n)+", _cards, text, count=1, flags=re.MULTILINE)
     explore = DOCS / "explore" / "index.html"
     if explore.exists():
         text += (
@@ -187,3 +184,23 @@ def _course_page(text):
         ]
         text += "\n" + "\n".join([*lines, *names, "```"]) + "\n"
     return text
+
+
+def _cards(table):
+    """The table of the lessons as cards with a picture each, which fit a phone, too.
+
+    Args:
+        table: Match of the table. Its columns are the number, the link, the question,
+            and whatever else.
+    """
+    lines = ["::::{grid} 1 2 2 3", ":gutter: 3", ""]
+    for row in table[0].strip().split("\n")[2:]:
+        number, link, question, *others = (c.strip() for c in row.strip("|").split("|"))
+        title, page = re.fullmatch(r"\[(.*)\]\((.*)\.ipynb\)", link).groups()
+        lines += [f":::{{grid-item-card}} {number} {title}", f":link: {page}"]
+        lines += [":link-type: doc"]
+        if (DOCS / "pictures" / f"{number}.png").exists():
+            lines += [f":img-top: ../pictures/{number}.png"]
+            lines += [f":img-alt: A picture from lesson {number}"]
+        lines += ["", question, "+++", " · ".join(filter(None, others)), ":::", ""]
+    return "\n".join([*lines, "::::", ""])
