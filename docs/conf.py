@@ -15,10 +15,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sphinx.util import inspect
-
 import course_pages
 import docstrings
+from sphinx.util import inspect
 
 import keras_rnn
 
