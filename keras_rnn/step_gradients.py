@@ -85,7 +85,8 @@ class _Automatic:
             for size in (*self.delta_sizes, *sizes)
         ]
         with scope:
-            states = new_states(cell.step(*zeros[:2], zeros[2:]))
+            projected, recurrent, *states = zeros
+            states = new_states(cell.step(projected, recurrent, states))
         if len(states) != len(sizes):
             raise ValueError(
                 f"`step` of {cell.name} must return {len(sizes)} new states. "

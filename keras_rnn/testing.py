@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +10,6 @@ from keras import ops
 from keras_rnn.backends import name as backend
 from keras_rnn.backends import value_and_gradients
 from keras_rnn.cells import CellMixin
-from keras_rnn.hints import Tensor
 from keras_rnn.rnn import RNN
 
 BATCH, TIMESTEPS = 3, 5
@@ -95,13 +93,13 @@ def _names(layer):
     return [f"the gradient with respect to `{name}`" for name in [*names, "inputs"]]
 
 
-def _loss(layer, x, **arguments) -> Tensor:
+def _loss(layer, x, **arguments):
     """A number in which each output and state has its share."""
     results = keras.tree.flatten(layer(x, **arguments))
     return sum(ops.sum(ops.sin(3 * each)) for each in results)
 
 
-def _gradients(layer, x, **arguments) -> tuple[Any, list[Any]]:
+def _gradients(layer, x, **arguments):
     """The loss, and its gradients with respect to the weights and the inputs."""
     variables = layer.trainable_variables
 

@@ -23,7 +23,7 @@ from keras_rnn.cells.initial_state import LearnedInitialState
 from keras_rnn.cells.overrides import NOT_OF_THE_PASS, overridden
 from keras_rnn.cells.readout import Readout
 from keras_rnn.cells.weight_files import arrays_for
-from keras_rnn.hints import Nest, Tensor
+from keras_rnn.hints import Nest, StepResult, Tensor
 
 
 def new_states(result: Any) -> list[Tensor]:
@@ -147,7 +147,7 @@ class CellMixin(LearnedInitialState, Readout, SharedDropout):
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> list[Tensor] | tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """The new states.
 
         Args:

@@ -9,7 +9,14 @@ import keras
 from keras_rnn.arguments import given
 from keras_rnn.cells.cell import CellMixin
 from keras_rnn.cells.derivatives import DERIVATIVES
-from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_rnn.hints import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    StepResult,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -119,7 +126,7 @@ class ElmanCell(CellMixin, keras.layers.SimpleRNNCell):
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """h_t = activation(projected + recurrent)."""
         return [self.activation(projected + recurrent)], []
 

@@ -10,7 +10,14 @@ from keras import ops
 from keras_rnn.arguments import given
 from keras_rnn.cells.cell import CellMixin
 from keras_rnn.cells.derivatives import DERIVATIVES
-from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_rnn.hints import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    StepResult,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -149,7 +156,7 @@ class GRUCell(CellMixin, keras.layers.GRUCell):
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """The equations of z_t, r_t, n_t and h_t."""
         (h_prev,) = states
         x_z, x_r, x_n = ops.split(projected, 3, axis=-1)

@@ -115,7 +115,8 @@ class LRUCell(LinearCell):
         lambda = exp(-exp(nu) + i exp(theta)),   gamma = exp(log_gamma)
 
     The state holds the real parts and then the imaginary ones, `2 units` numbers, and so
-    does x_t @ kernel + bias. |lambda| < 1 whatever nu is: no gradient explodes. What is
+    does x_t @ kernel + bias. The modulus of lambda is below 1 whatever nu is: no gradient
+    explodes. What is
     read off the state, Re(C h_t) in the paper, is a `Dense` map after the layer, or
     `output_units`.
 
@@ -126,7 +127,7 @@ class LRUCell(LinearCell):
         units: Positive integer, the number of complex numbers in h_t.
         *args: The further positional arguments of `keras_rnn.RecurrentCell`.
         smallest, largest: Numbers from 0 to 1, default 0.9 and 0.999: between them lies
-            |lambda| at the start, uniformly over the ring.
+            the modulus of lambda at the start, uniformly over the ring.
         largest_angle: Default pi / 10: from 0 to it lie the angles of lambda at the start.
         **kwargs: Its further keyword arguments.
 

@@ -10,7 +10,14 @@ from keras import ops
 from keras_rnn.arguments import given
 from keras_rnn.cells.cell import CellMixin
 from keras_rnn.cells.derivatives import DERIVATIVES
-from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_rnn.hints import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    StepResult,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
@@ -131,7 +138,7 @@ class LSTMCell(CellMixin, keras.layers.LSTMCell):
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """The six equations of h_t and c_t."""
         _, c_prev = states
         i, f, g, o = ops.split(projected + recurrent, 4, axis=-1)

@@ -53,6 +53,6 @@ def as_ours(cell: Any) -> Any:
     """
     if type(cell) not in _VIEWS:
         return cell
-    view = object.__new__(_VIEWS[type(cell)])
+    view: Any = object.__new__(_VIEWS[type(cell)])
     object.__setattr__(view, "__dict__", vars(cell))
     return view
