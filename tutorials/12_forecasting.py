@@ -235,6 +235,9 @@ for name, forecast in (("counts alone", next_hour), ("with the clock", with_cloc
 lesson.table(rows)
 
 # %% [markdown]
+# One hour ahead the clock changes little: the last counts say most of it. But we shall need
+# it for the hours that come later.
+#
 # ## 24 hours ahead, in two ways
 #
 # **Direct.** The network has 24 outputs, one for each hour ahead. $W_{hy}$ grows; nothing
