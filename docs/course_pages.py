@@ -202,5 +202,5 @@ def _cards(table):
         if (DOCS / "pictures" / f"{number}.png").exists():
             lines += [f":img-top: ../pictures/{number}.png"]
             lines += [f":img-alt: A picture from lesson {number}"]
-        lines += ["", question, "+++", " · ".join(filter(None, others)), ":::", ""]
+        lines += ["", question, "", " · ".join(f"*{o}*" for o in others if o), ":::"]
     return "\n".join([*lines, "::::", ""])
