@@ -27,7 +27,7 @@ const Charts = (() => {
 
   // |dL/dh_t| of each step as bars, those of c as dots; a bracket below the steps drawn.
   function bars(width, norms, carries, from, to) {
-    const left = 44, right = width - 8, top = 12, bottom = 150, count = norms.length;
+    const left = 44, right = width - 12, top = 12, bottom = 150, count = norms.length;
     const { level, marks } = decades([...norms, ...carries], top, bottom);
     const wide = (right - left) / count, bar = Math.min(36, wide * 0.8);
     let svg = grid(marks, level, left, right);
@@ -44,7 +44,7 @@ const Charts = (() => {
   }
 
   function curve(width, losses) {
-    const left = 44, right = width - 8, top = 12, bottom = 150;
+    const left = 44, right = width - 12, top = 12, bottom = 150;
     const { level, marks } = decades(losses, top, bottom);
     const at = (n) => left + ((right - left) * n) / Math.max(1, losses.length - 1);
     const points = losses.map((loss, n) => `${at(n).toFixed(1)},${level(loss).toFixed(1)}`);
