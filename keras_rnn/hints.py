@@ -16,6 +16,9 @@ Tensor = Any
 # A tensor, or a list, tuple or dictionary of them, nested to any depth: `keras.tree`.
 Nest = Any
 
+# What the `step` of a cell returns: the new states, or these and what it saves.
+StepResult = list[Tensor] | tuple[list[Tensor], list[Tensor]]
+
 # What `keras.activations.get` and the like take: a name, a config, a function or an
 # object that is called like one.
 Activation = str | dict[str, Any] | Callable[[Tensor], Tensor] | None

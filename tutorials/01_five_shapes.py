@@ -9,13 +9,14 @@
 #
 # $$h_t = g_h(x_t W_{xh} + h_{t-1} W_{hh} + b_h) \qquad y_t = g_y(h_t W_{hy} + b_y)$$
 #
-# Vectors are rows in this course. The two equations stay the same in all the pictures
-# below. What changes is at which steps there is an input, and at which steps we look at
-# the output.
+# Vectors are rows in this course. The matrices $W$ and the *biases* $b$ are the weights,
+# which training finds; $g_h$ and $g_y$ are *activations*, such as $\tanh$. (Lesson 02
+# computes with them, number by number.) The two equations stay the same in all the
+# pictures below. What changes is at which steps there is an input, and at which steps we
+# look at the output.
 
 # %%
-from workshop import drawings_of_shapes, lesson
-from workshop.french_numbers import in_french
+from workshop import drawings_of_shapes, french_numbers, lesson
 
 # isort: split
 import keras
@@ -55,13 +56,16 @@ lesson.show(drawings_of_shapes.draw_shapes(), "five_shapes.png")
 # | many to many, encoder and decoder | a sentence, and its translation | 11 |
 #
 # Now we build each of them on a toy task.
-
-# %% [markdown]
+#
 # ## 1. One to one
 #
 # With one time step the network is an ordinary dense network with one hidden layer. Let
-# it learn $y = x^2$. The layer expects inputs of the shape (batch, time steps, features);
-# here this is (`sequences`, 1, 1). `output_units=1` gives the cell its second equation.
+# it learn $y = x^2$. The layer expects inputs of the shape (batch, time steps, features):
+# a *batch* is several sequences side by side, the features are the numbers of one step.
+# Here this is (`sequences`, 1, 1). `output_units=1` gives the cell its second equation.
+#
+# `compile` says what to make small, the *loss*: here the mean squared error (`mse`). It also
+# says how: by an *optimizer*, here Adam with a learning rate of 0.01. `fit` trains.
 
 # %%
 random = np.random.default_rng(seed)
@@ -144,9 +148,8 @@ for digit in range(10):
 
 # %% [markdown]
 # Ten names are little: it has learned them by heart. Lesson 10 trains the same loop on
-# whole books, and draws the next letter at random from the probabilities.
-
-# %% [markdown]
+# film reviews, and *samples* the next letter: at random, with these probabilities.
+#
 # ## 3. Many to one
 #
 # Many inputs, one output at the end. The inputs are bits, and the question is: *are there
@@ -244,27 +247,20 @@ lesson.table([{"started from": name, **row} for name, row in first_bit.items()])
 # %% [markdown]
 # ## 5. Encoder and decoder
 #
-# Aligned shapes have as many outputs as inputs. A translation has not, and often its
-# first word depends on the end of the sentence. So one network, the *encoder*, reads
-# everything, and its last state is the *initial state* of a second one, the *decoder*,
-# which writes. Our toy translation is from digits to French: 92 is *quatre vingt douze*,
-# four twenties and twelve. The numbers have three digits and one to six words.
+# Aligned shapes have as many outputs as inputs. In a translation the numbers differ, and
+# often its first word depends on the end of the sentence. So one network, the *encoder*,
+# reads everything, and its last state is the *initial state* of a second one, the
+# *decoder*, which writes. Our toy translation is from digits to French: 92 is *quatre vingt
+# douze*, four twenties and twelve. The numbers have three digits and one to six words.
 
 # %%
 numbers = random.permutation(1000)
-words = sorted({word for number in numbers for word in in_french(number)})
-words = ["", *words]  # word 0 starts a number and ends it
-length = 1 + max(len(in_french(number)) for number in numbers)
+words, french = french_numbers.indexed(numbers)  # (1000, the most words and the end)
 digits = np.eye(10)[[[int(digit) for digit in f"{n:03}"] for n in numbers]]
-french = np.zeros((1000, length), int)
-for row, number in enumerate(numbers):
-    for t, word in enumerate(in_french(number)):
-        french[row, t] = words.index(word)
-before = np.pad(french, ((0, 0), (1, 0)))[
-    :, :-1
-]  # what the decoder reads: the word before
-one_hot = np.eye(len(words), dtype="float32")
-print(f"{numbers[0]:03} {in_french(numbers[0])} -> {french[0]}, of {len(words)} words")
+before = np.pad(french[:, :-1], ((0, 0), (1, 0)))  # what the decoder reads
+length, one_hot = french.shape[1], np.eye(len(words), dtype="float32")
+text = " ".join(french_numbers.in_french(numbers[0]))
+print(f"{numbers[0]:03} {text!r} -> {french[0]}, of {len(words)} words")
 
 # %%
 source, target = keras.Input((3, 10)), keras.Input((length, len(words)))
@@ -285,7 +281,7 @@ translator.fit(
 print(f"{translator.count_params():,} weights, trained on 800 of the 1,000 numbers")
 
 # %% [markdown]
-# To translate, the encoder reads, and the decoder writes in the loop of section 2.
+# To translate, the encoder reads, and the decoder writes as in the loop of section 2.
 
 # %%
 _, state = encoder(digits)

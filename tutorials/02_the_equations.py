@@ -49,8 +49,8 @@ lesson.show(drawings_of_steps.draw_inside(xs[0], h_0, weights), "inside.png")
 # products and one more number, its *bias*. The sum is the *pre-activation* $a_{t,1}$. The
 # *activation* $g_h$, here $\tanh$, makes $h_{t,1}$ from it. Then the road forks: $h_t$
 # goes to the output, and $h_t$ goes to the next step. Here $g_y$ does nothing:
-# $y_t = h_t W_{hy} + b_y$. What training finds, weights, biases, the initial state $h_0$,
-# we choose ourselves today.
+# $y_t = h_t W_{hy} + b_y$. Training finds the weights, the biases and the initial state
+# $h_0$; here we choose them ourselves.
 #
 # ## Vectors are rows
 #
@@ -279,7 +279,7 @@ lesson.show(figure, "one_input.png")
 # %% [markdown]
 # With $w = 0$ the unit forgets at once. With 0.9 the input fades, with $-0.9$ it fades and
 # changes its sign at each step. With 2 it stays: $\tanh$ stops the growth at the number
-# with $h = \tanh(2h)$. Training has to find such weights. How, is the next lesson.
+# with $h = \tanh(2h)$. Training has to find such weights; lesson 03 shows how.
 #
 # ## What grows with the length
 #
@@ -308,8 +308,8 @@ lesson.table(growth)
 
 # %% [markdown]
 # Each row has four times the steps of the row above. A call costs something before its
-# first step, so short sequences cost nearly the same; only in long ones does the time grow
-# about as fast as the length.
+# first step. So the time of short sequences grows much more slowly than their length; only
+# in long ones does it grow about as fast.
 #
 # ## Summary
 #

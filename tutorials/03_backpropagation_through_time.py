@@ -10,8 +10,9 @@
 #
 # Here are the two equations of the network, and these three, as a program. It is the whole
 # method; the rest of the lesson says why it is right. ($\odot$ multiplies number by
-# number. $a_t$ is what stands inside the $\tanh$. The network is that of lesson 02, and at
-# each step there is now a *target*: what $y_t$ should be.)
+# number. $W^\top$, the *transpose*, is $W$ with its rows as columns. $a_t$ is what stands
+# inside the $\tanh$. The network is that of lesson 02, and at each step there is now a
+# *target*: what $y_t$ should be.)
 
 # %%
 from workshop import drawings_of_backpropagation, lesson

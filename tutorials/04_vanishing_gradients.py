@@ -103,9 +103,10 @@ lesson.table(axis)
 # ## A task that gets harder with its length
 #
 # In the *adding problem* there is a number from 0 to 1 at each step, and a mark. The mark
-# is 1 at two steps, one in each half, and else 0. At the end the network has to say the
-# sum of the two marked numbers. To do nothing is to say 1 each time. Its mean squared
-# error is the variance of a sum of two uniform numbers, $2 \cdot \frac{1}{12} = 0.167$.
+# is 1 at two steps, one in each half, and 0 at all others. At the end the network has to
+# say the sum of the two marked numbers. A network that has learned nothing does best to say
+# 1 each time. The mean squared error is then the variance of a sum of two uniform numbers,
+# $2 \cdot \frac{1}{12} = 0.167$.
 
 # %%
 x, y = memory_tasks.adding(1000, 8, np.random.default_rng(seed))
@@ -169,10 +170,17 @@ lesson.table(rows)
 
 # %% [markdown]
 # In the last row it has learned next to nothing. The last two columns come from
-# `keras_rnn.state_gradients(model, x, y)`: the norm of $\partial L / \partial h_t$ at each
-# step; here at step 1, divided by the one at the last step. It starts lower with the length.
-# Could another start of $W_{hh}$ help? `keras_rnn.jacobian_spectrum` multiplies the
-# Jacobians of $k$ steps of a real sequence, and gives the singular values of the product.
+# `keras_rnn.state_gradients(model, x, y)`. It takes any compiled model, and returns a dict:
+# under the name of each recurrent layer, ours or Keras's own, an array of shape
+# `(time steps,)`, the norm of $\partial L / \partial h_t$ at each step. The columns have
+# the norm at step 1, divided by the one at the last step. The longer the sequence, the
+# lower it starts.
+#
+# Could another start of $W_{hh}$ help? `keras_rnn.jacobian_spectrum(layer, x, steps=k)`
+# multiplies the Jacobians of $k$ steps of a real sequence. The layer may be Keras's own
+# here, too. `singular_values` of the result has the shape (batch, time steps $- k + 1$, size
+# of the state): those of each $k$ steps in a row, the largest first. (The state of an LSTM
+# is $h$ and $c$ side by side, so its size is twice `units`.)
 
 # %%
 x, _ = memory_tasks.adding(1, 50, random)
@@ -209,10 +217,14 @@ race("GRU", keras_rnn.GRU, 1e-2)
 lesson.table(rows)
 
 # %% [markdown]
-# They learn where the Elman network has stopped. But look at the column "at the start". At
-# the same length, the gated networks begin with much *less* gradient at the first step.
-# The start alone misleads! Here are whole *profiles* (the norm at each step), before
-# and after training, at the longest length that both have learned.
+# They learn where the Elman network has stopped. The LSTM has a limit here, too: at 100
+# steps it fails, its error is that of always saying 1 when its batches are used up. The GRU
+# learns 100 steps.
+#
+# And look at the column "at the start". At the same length, the gated networks begin with
+# much *less* gradient at the first step, and the GRU with the least. The start alone
+# misleads! Here are whole *profiles* (the norm at each step), before and after training,
+# at the longest length that both have learned.
 
 # %%
 learned = [r["steps"] for r in rows if r["error"] < nothing / 2]
@@ -231,16 +243,22 @@ for panel, lines in panels.items():
     print(panel, {name: f"{values[0]:.1e}" for name, values in lines.items()})
 
 # %% [markdown]
-# At the start the gates are half open, and a product of many such factors is nothing. But
-# the *last* steps do hear the loss. They open their gates a little, the gradient reaches
-# a little further back, and so on. Gates do not come with a factor near 1. They let the
-# network **learn** it (lesson 05).
+# At the start the gates are half open, and a product of many such factors is next to 0.
+# But the gradient does reach the *last* steps. They open their gates a little, the gradient
+# reaches a little further back, and so on. Gates do not come with a factor near 1. They let
+# the network **learn** it (lesson 05).
 #
 # ## See it in your own model
 #
 # `GradientFlow` is a callback for any model with recurrent layers, ours or Keras's. Every
 # so many batches it takes the gradient of a few examples, and it says in words if that
-# vanishes or explodes. Here it watches a GRU that learns.
+#
+# - *vanishes*: before some step it is less than $10^{-6}$ of what it is later, three times
+#   in a row (the argument `vanish` sets another limit);
+# - *explodes*: it grows in the backward pass by a factor of more than $10^4$ (`explode`);
+# - is no longer a number.
+#
+# Here it watches a GRU that learns.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -323,7 +341,8 @@ lesson.table([{"clipping": name, "error": line[-1]} for name, line in curves.ite
 # %% [markdown]
 # Without clipping the network ends no better than one that always says 1, or as NaN: an
 # early step has thrown it too far. With `global_clipnorm` it learns. The other two bound
-# the step as well, but bend its direction. And no clipping helps a gradient that vanishes.
+# the step as well, but bend its direction: compare their rows. And no clipping helps a
+# gradient that vanishes.
 #
 # ## Summary
 #

@@ -151,7 +151,7 @@ print(f"largest difference between layers and cells: {apart:.1e}")
 # however large it is.
 #
 # **Slow and fast.** The quick input is $\pm 1$ at each step. Another sets a switch to
-# $\pm 1$, once in about twelve steps, and is else 0. The label says if the product of
+# $\pm 1$, once in about twelve steps; at the others it is 0. The label says if the product of
 # the quick input, of the quick input two steps ago, and of the switch is positive. It
 # is a product of three things: two of them have to be joined before the third can be.
 # All batches are new, so the accuracy in training is the accuracy on new sequences.
@@ -206,7 +206,7 @@ lesson.show(figure, "learning.png")
 # chance), with one level or two. Both directions come above it, and soon.
 #
 # **Slow and fast.** Here the second direction is of little use, since no label needs what
-# comes later. Two levels learn it in fewer batches. In the end one level is as good.
+# comes later. Two levels learn it in fewer batches. In the end one level is nearly as good.
 #
 # ## What they cost
 #
@@ -257,7 +257,7 @@ long.append({"GRU": "always 0"} | dict.fromkeys(places, 1 / 3))
 lesson.table(long)
 
 # %% [markdown]
-# A mark near the end is found by all. A second level does not help with the others: it
+# All networks find a mark near the end. A second level does not help with the others: it
 # stands *above* the first, and a number from far away has to come through as many steps
 # as before. The second direction finds the mark near the beginning at once, because there
 # its chain ends. But the middle of a long sequence is far from both ends, and there both
@@ -273,7 +273,7 @@ lesson.table(long)
 # 1. A second level reads the states of the first. Its outputs hear of no other inputs.
 # 2. A second direction lets an output hear of what comes later, and no size of one
 #    direction makes up for it. It has to wait for the end of the sequence.
-# 3. Two levels learned a task of two stages in fewer batches, but not better.
+# 3. Two levels learned a task of two stages in fewer batches. In the end one did, too.
 # 4. Each level and each direction costs weights and time.
 # 5. For very long sequences look at the gates, and at how far back the gradient reaches
 #    (lessons 04 and 05), before you add levels.

@@ -11,7 +11,8 @@
 #
 # ($\sigma(a) = 1 / (1 + e^{-a})$ makes a probability of any number.) Many inputs, one
 # output: this is the *many-to-one* shape. We begin with what one writes first, look at
-# what goes wrong, mend one thing, and go on from there, rung by rung of a ladder.
+# what goes wrong, mend one thing, and go on from there. Each such step is a *rung* of our
+# ladder.
 
 # %%
 from workshop import drawings_of_reviews, lesson, models, next_word, reviews
@@ -84,7 +85,8 @@ print(
 # ## A yardstick that knows no order
 #
 # A *bag of words* only knows which words a review has, and how often. Rare words weigh
-# more (tf-idf), and a logistic regression finds a weight for each word, in seconds.
+# more (tf-idf). A *logistic regression* finds a weight for each word, in seconds: the
+# sigmoid of the sum of these weights is its $p$.
 
 # %%
 bag = reviews.bag_of_words().fit(*train)
@@ -109,7 +111,8 @@ lesson.table([{"negative": bad, "positive": good} for bad, good in reviews.PAIRS
 #
 # `Embedding` has a vector for each word, random at first, and trained like every other
 # weight. `ElmanRNN` returns its last state $h_T$. `Dense` is $w$ and $b$. The learning
-# rate falls to 0 in the end, so that the last steps are small.
+# rate falls to 0 in the end, so that the last steps are small. The *accuracy* is the share
+# of reviews that are told right; half of them by chance.
 
 # %%
 networks, pairs = {}, numbers_of(np.ravel(reviews.PAIRS))
@@ -137,9 +140,9 @@ network = [vectors, keras_rnn.ElmanRNN(units), layers.Dense(1, "sigmoid")]
 trained("Elman, last state", keras.Sequential(network))
 
 # %% [markdown]
-# It has hardly learned anything. Why? We take reviews of about 100 words, and look at the
-# gradient of the loss with respect to each hidden state, $dL/dh_t$: how much would the
-# loss change if the state after this word were a little different?
+# It has hardly learned anything. Why? We take reviews that fill less than half of the
+# steps, and look at the gradient of the loss with respect to each hidden state, $dL/dh_t$:
+# how much would the loss change if the state after this word were a little different?
 
 
 # %%
@@ -158,8 +161,8 @@ lesson.show(figure, "forgets.png")
 
 # %% [markdown]
 # The gradient comes from the right and *vanishes* on its way to the left (lesson 04). And
-# on the right are no words, only padding. The network reads the review and then 150
-# zeros, and has forgotten the review when it is asked.
+# on the right of the dotted line are no words, only padding. The network reads the review
+# and then hundreds of zeros, and has forgotten the review when it is asked.
 #
 # ## The second rung: masks
 #
@@ -208,7 +211,8 @@ lesson.table([ratio])
 # ## The fourth rung: words left out
 #
 # Far better. But the network learns names and rare words by heart: it knows the reviews
-# that it has seen better. So we leave out half of the words, others each time (*dropout*).
+# that it has seen better. So we leave out half of the words, chosen anew each time
+# (*dropout*).
 
 # %%
 lesson.table(ladder)
@@ -309,9 +313,10 @@ print("In this run." if pretrain else "Not in this run: `pretrain = True` adds i
 # %% [markdown]
 # ## The test, once
 #
-# Now all read the test reviews. The gain is that over the row above. Compare with the bag:
-# on long reviews single words say most, and what order adds is small: look for it in
-# the pairs.
+# Now all networks read the test reviews. The column *gain* compares each with the row above
+# it. Compare them with the bag, too. On long reviews single words say most, and what order
+# adds is so small that no rung is clearly above the bag. Look for it in the pairs, of which
+# no bag can have one. And a larger network need not be a better one: see the last rows.
 
 # %%
 ladder[0]["test"] = bag.score(*test)

@@ -3,8 +3,9 @@
 #
 # **Which words of a sentence are people, places, organisations and dates?**
 #
-# For each word that comes in, one tag goes out: many to many, *aligned*. In the end our
-# network will read each sentence twice. One chain of states goes from left to right, from
+# Such names are called *named entities*; a *tag* is the label of one word. For each word
+# that comes in, one tag goes out: many to many, *aligned*. In the end our network will read
+# each sentence twice. One chain of states goes from left to right, from
 # $\overrightarrow{h}_0$ on. Another one, with weights and an initial state of its own, goes
 # from right to left. They never meet; only the output of a word reads both:
 #
@@ -280,10 +281,10 @@ print(f"F1 on sentences of the training: {by_heart[0]:.3f}")
 
 # %% [markdown]
 # Nearly perfect there: it has learned these sentences by heart, down to their words. So in
-# training we *hide* a third of the words, others in each epoch: they count as unknown. For
-# them the network must make do with letters and neighbours, as it will have to for the
-# names of the test. *Dropout* does the same to single numbers: in each training step it
-# sets a random half of them to 0, so that no number is relied on alone.
+# training we *hide* a third of the words, chosen anew in each epoch: they count as unknown.
+# For them the network has only letters and neighbours, as it will for the names of the
+# test. *Dropout* does the same to single numbers: in each training step it sets a random
+# half of them to 0, so that the network relies on no number alone.
 
 # %%
 careful = trained(with_spelling(dropout=0.5), word_length, hidden=0.35)

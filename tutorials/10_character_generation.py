@@ -80,7 +80,8 @@ lesson.table([{"model": name, "nats per character": n} for name, n in nats.items
 # The text is cut into windows. Each one is an example: the input is the window, the
 # target is the same moved on by one character. Nothing is sampled in training: the
 # network reads what people wrote, not what it would have written. This is called
-# *teacher forcing*. (`clipnorm` clips the gradient of each weight: lesson 04.)
+# *teacher forcing*. (`global_clipnorm` clips the gradient: lesson 04. A target of -1,
+# which stands for no character, would not count.)
 
 # %%
 x, y = keras_rnn.windows(tokens, window)
@@ -93,7 +94,7 @@ recurrent = keras_rnn.ElmanRNN(units, return_sequences=True)
 logits = layers.Dense(len(alphabet))  # y_t before the softmax
 network = keras.Sequential([embedding, recurrent, logits])
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-network.compile(keras.optimizers.Adam(2e-3, clipnorm=1.0), loss)
+network.compile(keras.optimizers.Adam(2e-3, global_clipnorm=1.0), loss)
 network.fit(x, y, batch_size=32, epochs=epochs, verbose=0)
 nats["Elman, each window by itself"] = network.evaluate(test_x, test_y, verbose=0)
 print(f"nats per character: {nats['Elman, each window by itself']:.3f}")
@@ -131,7 +132,7 @@ for temperature in (0.0, 0.5, 1.0, 1.5):
     print(f"temperature {temperature}: {told}\n")
 
 # %% [markdown]
-# At 0 it always takes the likeliest character, and soon goes in circles. At 1 the
+# At 0 it always takes the likeliest character, and soon repeats itself. At 1 the
 # probabilities are those that it learned. In between the text has fewer slips and less
 # variety; above 1 rare characters become common, and words fall apart. The picture
 # shows the next character after "The mo".
@@ -173,7 +174,7 @@ def trained(cell, rate, texts, **arguments):
     """A generator that has read texts in order, and its loss on the test texts."""
     keras.utils.set_random_seed(seed)
     generator = keras_rnn.Generator(alphabet, cell, **arguments)
-    generator.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss)
+    generator.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss)
     parts = []
     for part in ("train", "test"):
         labels = corpus.labels[part] if "conditions" in arguments else None

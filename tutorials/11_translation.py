@@ -118,7 +118,7 @@ print(f"h_S: {h_S.shape}, d_t: {d.shape}, logits: {network.output.shape}")
 # (in *nats*, lesson 10). `ignore_class=0` leaves out the padding. `ExactMatch` is the
 # share of dates of which *every* character is right: given the true ones before it,
 # each is the most probable. The learning rate rises at the start, then falls to 0.
-# The gradient of each weight is clipped (lesson 04).
+# The gradient is clipped (lesson 04).
 
 
 # %%
@@ -126,7 +126,7 @@ def learn(network, inputs, targets, epochs):
     """Trains a network, and tells how it goes: the last tenth is to validate."""
     steps = epochs * (len(targets) * 9 // 10 // 64)
     network.compile(
-        keras.optimizers.Adam(models.rise_and_fall(5e-3, steps), clipnorm=1.0),
+        keras.optimizers.Adam(models.rise_and_fall(5e-3, steps), global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
         metrics=[keras_rnn.ExactMatch()],
     )

@@ -17,14 +17,12 @@
 # %%
 import time
 
-from workshop import footfall, lesson, plots
+from workshop import drawings_of_forecasts, footfall, lesson
 
 # isort: split
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-from matplotlib.dates import DateFormatter
 from sklearn.linear_model import Ridge
 
 import keras_rnn
@@ -46,15 +44,7 @@ output = "output/forecasting"  # folder for the figures
 # %%
 lesson.begin(globals(), quick={"units": 8, "window": 24, "epochs": 1})
 people = footfall.load("261 Queen Street", years=[2023, 2024])
-figure, axes = plt.subplots(figsize=(13, 4.5))
-now = people.index.get_loc("2024-08-14 18:00")
-axes.plot(people.iloc[now - 240 : now + 1])
-axes.plot(people.iloc[now : now + 25], ":")
-axes.axvspan(people.index[now], people.index[now + 24], color="0.9")
-axes.set(
-    ylabel="people in an hour", title="Ten days in August 2024, and one to forecast"
-)
-axes.xaxis.set_major_formatter(DateFormatter("%a %d"))
+figure = drawings_of_forecasts.draw_question(people, "2024-08-14 18:00")
 lesson.show(figure, "series.png")
 
 # %% [markdown]
@@ -66,30 +56,28 @@ lesson.show(figure, "series.png")
 # be wrong: between two training hours there would be a test hour, and the network could
 # read the solution off its neighbours.
 #
-# A network learns best from numbers around 0 of size 1. We subtract a mean and divide by
-# a standard deviation, those **of the training part alone**. The mean of both years
-# would tell the network something about the test half.
+# A network learns best from numbers around 0, of a size of about 1. We subtract a mean and
+# divide by a standard deviation (`sd`), those **of the training part alone**. The mean of
+# both years would tell the network something about the test half.
 
 # %%
-hours = len(people)
 validation, test = people.index.searchsorted(["2024-01-01", "2024-07-01"])
 parts = {
     "training": people.iloc[:validation],
     "validation": people.iloc[validation:test],
     "test": people.iloc[test:],
 }
-lesson.table(
-    [
-        {"part": part, "hours": len(counts), "mean": counts.mean(), "sd": counts.std()}
-        for part, counts in parts.items()
-    ]
-)
+rows = [
+    {"part": part, "hours": len(counts), "mean": counts.mean(), "sd": counts.std()}
+    for part, counts in parts.items()
+]
+lesson.table(rows)
 mean, sd = parts["training"].mean(), parts["training"].std()
 scaled = ((people - mean) / sd).to_numpy("float32")
 
 # %% [markdown]
-# The street became quieter from part to part. Data in practice do that, and here is what
-# is dishonest about a mean of all the hours: nobody knew in 2023 that it would be lower.
+# The street became quieter from part to part. Real data often do that. It also shows why a
+# mean of all the hours would not be honest: nobody knew in 2023 that it would be lower.
 #
 # Row $t$ of `future` is what is to be forecast at hour $t$: $s_{t+1}, \dots, s_{t+24}$.
 # We make forecasts at every hour of the test half, and measure the *mean absolute error*
@@ -98,7 +86,7 @@ scaled = ((people - mean) / sd).to_numpy("float32")
 # %%
 horizon = 24
 future = np.lib.stride_tricks.sliding_window_view(scaled[1:], horizon)
-times = np.arange(test, hours - horizon)  # when a forecast of the test half is made
+times = np.arange(test, len(people) - horizon)  # when the test half is forecast
 forecasts, errors = {}, {}
 
 
@@ -127,8 +115,7 @@ footfall.compare(errors)
 # %% [markdown]
 # Persistence is bad, except for 24 hours ahead, where it *is* the day before. The week
 # before knows the hour and the weekday. A model that is no better has learned nothing.
-
-# %% [markdown]
+#
 # ## Windows, and a linear model
 #
 # A model reads a *window*: the last hours up to now. Keras cuts a series into windows.
@@ -150,7 +137,7 @@ def windows(inputs, first, last, length):
     return next(batches.as_numpy_iterator())
 
 
-x, y = windows(scaled, test, hours - horizon, 6)
+x, y = windows(scaled, test, len(people) - horizon, 6)
 print("shapes", x.shape, y.shape)
 print("window ", *(f"{mean + sd * value:.0f}" for value in x[0]))
 print("targets", *(f"{mean + sd * value:.0f}" for value in y[0, :6]), "...")
@@ -166,7 +153,7 @@ print("series ", *(f"{value:.0f}" for value in people.iloc[test - 5 : test + 7])
 week = 168
 in_2023 = (week - 1, validation - horizon)  # the hours that all models learn from
 in_validation = (validation, test - horizon)
-in_test = (test, hours - horizon)
+in_test = (test, len(people) - horizon)
 ridge = Ridge(alpha=10).fit(*windows(scaled, *in_2023, week))
 score("ridge", ridge.predict(windows(scaled, *in_test, week)[0]))
 footfall.compare(errors)
@@ -174,9 +161,9 @@ heaviest = np.argsort(-np.abs(ridge.coef_[0]))[:5]
 print("one hour ahead it looks most at", *(f"t-{week - 1 - i}" for i in heaviest))
 
 # %% [markdown]
-# For the hour $t+1$, the hour a day before is $t-23$, and a week before it is $t-167$. For
-# the next hour it is far better than the naive ones: now it can see whether today is a
-# busy day.
+# For the hour $t+1$, the same hour a day before is $t-23$, six days before it is $t-143$,
+# and a week before it is $t-167$. For the next hour ridge is far better than the naive
+# forecasts: it can see whether today is a busy day.
 #
 # ## An Elman network
 #
@@ -194,17 +181,10 @@ def trained(layer, inputs):
     x, y = windows(inputs, *in_2023, window)
     new_x, new_y = windows(inputs, *in_validation, window)
     best = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
+    how = {"batch_size": 128, "epochs": epochs, "callbacks": [best], "verbose": 0}
     model = keras.Sequential([layer])
     model.compile(keras.optimizers.Adam(0.003), "mse")
-    model.fit(
-        x,
-        y[:, :steps],
-        batch_size=128,
-        epochs=epochs,
-        validation_data=(new_x, new_y[:, :steps]),
-        callbacks=[best],
-        verbose=0,
-    )
+    model.fit(x, y[:, :steps], validation_data=(new_x, new_y[:, :steps]), **how)
     return model
 
 
@@ -214,34 +194,26 @@ def predicted(model, inputs):
     return model.predict(x, batch_size=512, verbose=0)
 
 
+def one_ahead(forecast):
+    """How far off it is one hour ahead, at each hour of the test half, in people."""
+    return sd * np.abs(forecast[:, 0] - future[times, 0])
+
+
 counts = scaled[:, None]  # one feature
 counts_alone = trained(keras_rnn.ElmanRNN(units, output_units=1), counts)
 next_hour = predicted(counts_alone, counts)
-print(f"one hour ahead: {sd * np.abs(next_hour[:, 0] - future[times, 0]).mean():.1f}")
+print(f"MAE one hour ahead: {one_ahead(next_hour).mean():.1f}")
 
 # %% [markdown]
 # ## What does it get wrong?
 #
 # We sort its errors by the hour and the kind of day.
 
-
 # %%
-def by_hour(forecast, weekend):
-    """The MAE one hour ahead, by the hour of the day that is forecast."""
-    told = people.index[times + 1]
-    error = sd * np.abs(forecast[:, 0] - future[times, 0])
-    chosen = (told.day_of_week >= 5) == weekend
-    return [error[chosen & (told.hour == hour)].mean() for hour in range(24)]
-
-
-figure, axes = plt.subplots(figsize=(12, 4.5))
-axes.plot(by_hour(next_hour, weekend=False), label="Monday to Friday")
-axes.plot(by_hour(next_hour, weekend=True), label="weekend")
-axes.set(
-    xlabel="hour", ylabel="MAE, people", title="Elman, counts alone: error 1 h ahead"
-)
-axes.legend()
-lesson.show(figure, "errors_by_hour.png")
+told = people.index[times + 1]  # the hours that are forecast
+mae = footfall.by_hour(one_ahead(next_hour), told)
+title = "Elman, counts alone: error 1 h ahead"
+lesson.show(drawings_of_forecasts.draw_by_hour(mae, title), "errors_by_hour.png")
 
 # %% [markdown]
 # The weekend is the harder part. There are few of them, and in 48 hours the network sees
@@ -257,11 +229,15 @@ elman_1 = trained(keras_rnn.ElmanRNN(units, output_units=1), inputs)
 with_clock = predicted(elman_1, inputs)
 rows = []
 for name, forecast in (("counts alone", next_hour), ("with the clock", with_clock)):
-    mae = [np.mean(by_hour(forecast, weekend)) for weekend in (False, True)]
-    rows.append({"Elman, 1 h ahead": name, "weekdays": mae[0], "weekend": mae[1]})
+    mae = footfall.by_hour(one_ahead(forecast), told)
+    row = {"Elman, 1 h ahead": name}
+    rows.append(row | {kind: np.mean(line) for kind, line in mae.items()})
 lesson.table(rows)
 
 # %% [markdown]
+# One hour ahead the clock changes little: the last counts say most of it. But we shall need
+# it for the hours that come later.
+#
 # ## 24 hours ahead, in two ways
 #
 # **Direct.** The network has 24 outputs, one for each hour ahead. $W_{hy}$ grows; nothing
@@ -271,13 +247,7 @@ lesson.table(rows)
 # with the clock of that hour, and forecasts the next one; and so on. It needs no second
 # training. But it was trained on counts, not on its own forecasts: it may be led astray by
 # its own errors.
-
-# %%
-elman_24 = trained(keras_rnn.ElmanRNN(units, output_units=horizon), inputs)
-score("Elman, direct", predicted(elman_24, inputs))
-footfall.compare(errors)
-
-# %% [markdown]
+#
 # To feed back we need the *cell*, which does one step. A second layer around the same cell
 # reads the windows. It has the same weights, and it also returns the state.
 
@@ -297,6 +267,8 @@ def fed_back(model):
     return np.concatenate(forecast, axis=1)
 
 
+elman_24 = trained(keras_rnn.ElmanRNN(units, output_units=horizon), inputs)
+score("Elman, direct", predicted(elman_24, inputs))
 score("Elman, fed back", fed_back(elman_1))
 footfall.compare(errors)
 
@@ -312,9 +284,7 @@ score("GRU, direct", predicted(gru_24, inputs))
 gru_1 = trained(keras_rnn.GRU(units, output_units=1), inputs)
 score("GRU, fed back", fed_back(gru_1))
 footfall.compare(errors)
-
-# %%
-figure = footfall.draw_errors(errors, leave_out="the last hour")
+figure = drawings_of_forecasts.draw_by_horizon(errors, leave_out="the last hour")
 lesson.show(figure, "error_by_horizon.png")
 
 # %% [markdown]
@@ -331,40 +301,24 @@ lesson.show(figure, "error_by_horizon.png")
 
 # %%
 begin = people.index.get_loc("2024-10-17 05:00") - test  # the last hour that is known
-figure, both = plt.subplots(2, 1, figsize=(13, 7.5), sharex=True, sharey=True)
-for axes, name in zip(both, ("GRU, direct", "a week before")):
-    at = test + begin + 1 + np.arange(240)
-    axes.fill_between(people.index[at], people.iloc[at], color="0.8", label="counted")
-    forecast = forecasts[name][begin : begin + 240 : horizon].ravel()
-    axes.plot(people.index[at], forecast, color=plots.ORANGE, label=name)
-    axes.set_ylabel("people in an hour")
-    axes.legend(loc="upper center")
-both[0].xaxis.set_major_formatter(DateFormatter("%a %d"))
+days = slice(begin, begin + 240, horizon)  # a forecast a day
+names = "GRU, direct", "a week before"
+shown = {name: forecasts[name][days].ravel() for name in names}
+counted = people.iloc[test + 1 + begin :][:240]
+figure = drawings_of_forecasts.draw_forecasts(counted, shown)
 lesson.show(figure, "forecasts.png")
 
 # %% [markdown]
-# Many more people came that weekend, and no model had been told that they would. The naive
-# forecast is wrong twice: it repeats the crowd a week later. What is known beforehand,
-# such as holidays and festivals, belongs into the inputs, like the clock.
+# Many more people came that weekend, and nothing in the inputs had announced them. The
+# naive forecast is wrong twice: it repeats the crowd a week later. What is known
+# beforehand, such as holidays and festivals, belongs in the inputs, like the clock.
 #
 # ## Streaming: one hour in, one forecast out
 #
 # In use, one count arrives each hour. All that the network keeps of the past is $h_t$. So
-# we can carry it from step to step, in place of reading a window again. First we check
-# that the cell, called step by step, computes what the layer does.
-
-# %%
-layer = gru_1.layers[0]
-x = inputs[test - window + 1 : test + 1]
-state = layer.cell.get_initial_state(batch_size=1)  # h_0
-for x_t in x:
-    y, state = layer.cell(x_t[None], state)
-apart = float(np.abs(np.array(y) - np.array(layer(x[None]))).max())
-print(f"step by step and the whole window: {apart:.1e} apart")
-
-# %% [markdown]
-# Now a `Stream`: the input of one hour comes in, the forecast of the next goes out. It can
-# take the cell as it is, or the cell compiled by `tf.function`.
+# nobody has to read a window again: a `Stream` takes the input of one hour, and gives the
+# forecast of the next. It can call the cell as it is, or the cell compiled by
+# `tf.function`. Step by step it must compute what the layer does with the window.
 
 
 # %%
@@ -372,46 +326,52 @@ class Stream:
     """A network that reads one hour after the other, and never reads one again."""
 
     def __init__(self, step):
-        self.step = step
-        self.state = layer.cell.get_initial_state(batch_size=1)
-        step(inputs[:1], self.state)  # the first call compiles
+        self.step, self.state = step, cell.get_initial_state(batch_size=1)  # h_0
 
-    def forecast(self, x_t):
-        y, self.state = self.step(x_t[None], self.state)
-        return float(y[0, 0])
+    def forecast(self, t):
+        y, self.state = self.step(inputs[t : t + 1], self.state)
+        return y
 
 
-stream = Stream(tf.function(lambda x, state: layer.cell(x, state)))
-for hour in range(test - 3, test):
-    told = mean + sd * stream.forecast(inputs[hour])
-    print(f"{people.iloc[hour]:4.0f} were counted: {told:4.0f} are forecast")
+cell = gru_1.layers[0].cell
+plain, compiled = Stream(cell), Stream(tf.function(lambda x, h: cell(x, h)))
+hours = np.arange(test - window, test)
+for stream in (plain, compiled):
+    told = np.concatenate([stream.forecast(t) for t in hours])
+apart = float(np.abs(told[-1] - np.array(gru_1(inputs[None, hours]))).max())
+print(f"step by step and the whole window: {apart:.1e} apart")
+for counted, forecast in zip(people.iloc[hours[-3:]], mean + sd * told[-3:, 0]):
+    print(f"{counted:4.0f} were counted: {forecast:4.0f} are forecast")
 
 # %% [markdown]
-# Now through the whole test half, with a state that is never reset. How many hours a second
-# does it read, and how good are its forecasts? Beside it stands a network that reads its
-# window again for each of them.
+# Now through the whole test half, with a state that is never reset. How many hours a
+# second does it read, and how good are its forecasts? Beside it stands the network that
+# reads its window again for each of them.
 
 # %%
-again = tf.function(lambda x: gru_1(x))
-again(inputs[None, :window])  # compiles
-plain = Stream(layer.cell)
-rows, streamed = [], []
-for name, forecast, count in (
-    ("compiled", lambda t: stream.forecast(inputs[t]), len(times)),
-    ("the cell as it is", lambda t: plain.forecast(inputs[t]), 300),
-    ("the window again", lambda t: again(inputs[None, t + 1 - window : t + 1]), 300),
-):
+whole = tf.function(lambda x: gru_1(x))
+
+
+def again(t):
+    """The forecast of the next hour from the window that ends at hour t."""
+    return whole(inputs[None, t + 1 - window : t + 1])
+
+
+again(test)  # compiles
+ways = {
+    "compiled": (compiled.forecast, times),
+    "the cell as it is": (plain.forecast, times[:300]),
+    "the window again": (again, times[:300]),
+}
+streamed, rates = {}, {}
+for name, (forecast, when) in ways.items():
     start = time.perf_counter()
-    told = [forecast(t) for t in times[:count]]
-    rate = count / (time.perf_counter() - start)
-    rows.append({"one forecast by": name, "steps a second": round(rate)})
-    streamed = streamed or told
-lesson.table(rows)
-carried = sd * np.abs(np.array(streamed) - future[times, 0]).mean()
-whole = sd * np.abs(predicted(gru_1, inputs)[:, 0] - future[times, 0]).mean()
-print(
-    f"MAE, 1 h ahead: {carried:.1f} with a state that is carried, {whole:.1f} without"
-)
+    streamed[name] = np.array([float(forecast(t)[0, 0]) for t in when])
+    rates[name] = round(len(when) / (time.perf_counter() - start))
+lesson.table([{"by": name, "forecasts a second": rate} for name, rate in rates.items()])
+carried = sd * np.abs(streamed["compiled"] - future[times, 0]).mean()
+without = one_ahead(predicted(gru_1, inputs)).mean()
+print(f"MAE, 1 h ahead: {carried:.1f}, with the window again {without:.1f}")
 
 # %% [markdown]
 # A step does the arithmetic of one hour, the window that of 48. It need not be faster for
@@ -424,7 +384,7 @@ print(
 #
 # 1. Split in time; scale by the training part alone; cut windows with care for the index.
 # 2. Naive forecasts and a linear model come first: they cost nothing, and they are good.
-# 3. What is known of the future, the clock, belongs into the inputs.
+# 3. What is known of the future, the clock, belongs in the inputs.
 # 4. Direct: one output for each hour ahead. Fed back: one output, read again.
 # 5. Errors in the units of the series, hour by hour ahead, tell more than one loss.
 # 6. A state that is carried from step to step takes the place of the window.
@@ -435,9 +395,9 @@ lesson.record(
     mae={name: error.mean() for name, error in errors.items()},
     mae_one_hour_ahead={name: error[0] for name, error in errors.items()},
     step_by_step_apart=apart,
-    steps_a_second={row["one forecast by"]: row["steps a second"] for row in rows},
+    steps_a_second=rates,
     mae_streamed=carried,
-    mae_of_windows=whole,
+    mae_of_windows=without,
 )
 
 # %% [markdown]

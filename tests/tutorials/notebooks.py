@@ -1,48 +1,28 @@
-"""How the tests run a lesson as a notebook, and look at what its readers see."""
+"""How the tests run a lesson cell by cell, and look at what its readers see."""
 
 import ast
-import os
 
-import jupytext
-import nbclient
-import nbformat
+import make
 
-from tests.tutorials.scripts import ROOT, TUTORIALS
-
-PARAMETERS = {"parameters", "injected-parameters"}
+PLUMBING = {"fetch", "parameters", "injected-parameters"}
 
 
-def execute(path, **parameters):
-    """Runs a percent script as a notebook, in a fresh kernel, as a reader would.
+def quick_run(script, tmp_path_factory, **parameters):
+    """Runs a lesson with `quick=True`, cell by cell, and checks what each cell shows.
 
     Args:
-        path: The script.
-        **parameters: Values for names in its cell tagged `parameters`, injected after
-            it as papermill does.
+        script: `Path` of the lesson.
+        tmp_path_factory: The fixture of pytest.
+        **parameters: Values for more of its parameters.
 
     Returns:
-        The notebook with its outputs.
-
-    Raises:
-        nbclient.exceptions.CellExecutionError: A cell raised an exception.
+        The folder that it wrote, and what it printed.
     """
-    notebook = jupytext.read(path)
-    if parameters:
-        lines = [f"{name} = {value!r}" for name, value in parameters.items()]
-        cell = nbformat.v4.new_code_cell("\n".join(["# Parameters", *lines]))
-        cell.metadata["tags"] = ["injected-parameters"]
-        (at,) = [i for i, c in enumerate(notebook.cells) if "parameters" in _tags(c)]
-        notebook.cells.insert(at + 1, cell)
-    client = nbclient.NotebookClient(
-        notebook,
-        timeout=300,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(TUTORIALS)}},
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for name in ("MPLBACKEND", "TF_CPP_MIN_LOG_LEVEL"):  # the kernel has its own
-        environment.pop(name, None)
-    return client.execute(env=environment)
+    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
+    notebook = make.execute(script, quick=True, output=str(folder), **parameters)
+    check(notebook)
+    outputs = [o for c in notebook.cells for o in c.get("outputs", [])]
+    return folder, "".join(output.get("text", "") for output in outputs)
 
 
 def check(notebook):
@@ -50,7 +30,7 @@ def check(notebook):
 
     No cell has failed or said anything on stderr. Of the cells that are more than
     imports and parameters, at least four in five have an output. At least one picture
-    stands inline.
+    stands inline, and all have an alternative text.
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
@@ -60,16 +40,14 @@ def check(notebook):
     telling = [cell for cell in code if not _is_plumbing(cell)]
     silent = [cell.source for cell in telling if not cell.outputs]
     assert telling and 5 * len(silent) <= len(telling), "\n\n".join(silent)
-    assert any("image/png" in o.get("data", {}) for c in code for o in c.outputs)
-
-
-def _tags(cell):
-    return set(cell.metadata.get("tags", []))
+    outputs = [output for cell in code for output in cell.outputs]
+    pictures = [o for o in outputs if "image/png" in o.get("data", {})]
+    assert pictures and all(o.metadata["image/png"]["alt"] for o in pictures)
 
 
 def _is_plumbing(cell):
     """Whether a cell is parameters, or imports and `lesson.begin` alone."""
-    if PARAMETERS & _tags(cell):
+    if PLUMBING & set(cell.metadata.get("tags", [])):
         return True
     return all(
         isinstance(node, ast.Import | ast.ImportFrom)

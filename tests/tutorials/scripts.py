@@ -40,29 +40,35 @@ def python(*arguments, cwd=None, wait=True, **popen):
     return process.returncode, out, error
 
 
-def small_run(script, tmp_path_factory, *options):
-    """Runs a script with `--quick`: the folder that it wrote, and what it printed.
+def run(script, *options):
+    """Runs a script: its exit code, and what it wrote to stdout and stderr.
 
     It is run as `python SCRIPT` runs it, but in this process: another one would first
     import TensorFlow for some seconds.
     """
-    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
-    command = [str(script), "--quick", *options, "--output", str(folder)]
-    out, error = io.StringIO(), io.StringIO()
+    out, error, code = io.StringIO(), io.StringIO(), 0
     with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.chdir(folder.parents[1]))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(error))
-        stack.enter_context(mock.patch.object(sys, "argv", command))
+        stack.enter_context(mock.patch.object(sys, "argv", [str(script), *options]))
         told = stack.enter_context(warnings.catch_warnings(record=True))
         for hidden in (DeprecationWarning, PendingDeprecationWarning):  # as Python does
             warnings.simplefilter("ignore", hidden)
         try:
             runpy.run_path(str(script), run_name="__main__")
         except SystemExit as end:
-            assert end.code == 0, error.getvalue()
-    assert (error.getvalue(), told) == ("", [])
-    return folder, out.getvalue()
+            code = end.code
+    assert told == []
+    return code, out.getvalue(), error.getvalue()
+
+
+def small_run(script, tmp_path_factory, *options):
+    """Runs a script with `--quick`: the folder that it wrote, and what it printed."""
+    folder = tmp_path_factory.mktemp("quick") / "results" / "here"
+    with contextlib.chdir(folder.parents[1]):
+        code, out, error = run(script, "--quick", *options, "--output", str(folder))
+    assert (code, error) == (0, "")
+    return folder, out
 
 
 def rows(path):

@@ -1,15 +1,16 @@
-"""The lesson of the five shapes, as a script, and its solutions."""
+"""The lesson of the five shapes, cell by cell, and its solutions."""
 
 import pytest
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "01_five_shapes.py"
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, out = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, out = quick_run(LESSON, tmp_path_factory)
     names = {path.name for path in folder.iterdir()}
     assert names == {"five_shapes.png", "initial_state.png", "map.png", "metrics.json"}
     found = metrics(folder)

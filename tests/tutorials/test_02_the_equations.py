@@ -1,4 +1,4 @@
-"""The lesson of the two equations, as a script, and its solutions."""
+"""The lesson of the two equations, cell by cell, and its solutions."""
 
 import re
 
@@ -8,6 +8,7 @@ import pytest
 from workshop import drawings_of_steps
 
 from tests import oracle
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "02_the_equations.py"
@@ -27,8 +28,8 @@ def outputs(xs):
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, out = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, out = quick_run(LESSON, tmp_path_factory)
     names = "inside tanh unfolded one_input".split()
     assert {p.name for p in folder.glob("*.png")} == {f"{name}.png" for name in names}
     found = metrics(folder)

@@ -1,4 +1,4 @@
-"""The lesson of back-propagation through time, as a script, and its solutions.
+"""The lesson of back-propagation through time, cell by cell, and its solutions.
 
 The derivatives here are complex steps: Im L(w + ie) / e is dL/dw to the last digit, since
 no difference of nearly equal numbers is taken.
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from workshop import drawings_of_backpropagation
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "03_backpropagation_through_time.py"
@@ -67,8 +68,8 @@ def gradient(value, loss):
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, _ = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, _ = quick_run(LESSON, tmp_path_factory)
     assert {p.name for p in folder.glob("*.png")} == {"passes.png"}
     found = metrics(folder)
     for w, loss, name in (

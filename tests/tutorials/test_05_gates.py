@@ -1,16 +1,17 @@
-"""The lesson of the gates, as a script, and its solutions."""
+"""The lesson of the gates, cell by cell, and its solutions."""
 
 import numpy as np
 import pytest
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "05_gates.py"
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, _ = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, _ = quick_run(LESSON, tmp_path_factory)
     names = "lstm gru roads profiles gates forget_bias".split()
     assert {p.name for p in folder.glob("*.png")} == {f"{name}.png" for name in names}
     found = metrics(folder)

@@ -1,15 +1,16 @@
-"""The lesson of depth and direction, as a script, and its solutions."""
+"""The lesson of depth and direction, cell by cell, and its solutions."""
 
 import pytest
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "06_deep_and_bidirectional.py"
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, _ = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, _ = quick_run(LESSON, tmp_path_factory)
     names = "stack both reach learning".split()
     assert {p.name for p in folder.glob("*.png")} == {f"{name}.png" for name in names}
     found = metrics(folder)

@@ -1,17 +1,18 @@
-"""The lesson of sentiment, as a script, and its solutions."""
+"""The lesson of sentiment, cell by cell, and its solutions."""
 
 import keras
 import pytest
 import tensorflow as tf
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "07_sentiment_classification.py"
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, _ = small_run(LESSON, tmp_path_factory, "--pretrain")
+def test_cell_by_cell(tmp_path_factory):
+    folder, _ = quick_run(LESSON, tmp_path_factory, pretrain=True)
     names = "many_to_one forgets last_words opinions".split()
     assert {p.name for p in folder.glob("*.png")} == {f"{name}.png" for name in names}
     found = metrics(folder)

@@ -1,15 +1,16 @@
-"""The lesson of the clips, as a script, and its solutions."""
+"""The lesson of the clips, cell by cell, and its solutions."""
 
 import pytest
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "08_video_classification.py"
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, _ = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, _ = quick_run(LESSON, tmp_path_factory)
     names = "network clips vectors paths by_frames".split()
     assert {p.name for p in folder.glob("*.png")} == {f"{name}.png" for name in names}
     found = metrics(folder)

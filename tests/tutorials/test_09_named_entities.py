@@ -1,15 +1,16 @@
-"""The lesson of the names, as a script, and its solutions."""
+"""The lesson of the names, cell by cell, and its solutions."""
 
 import pytest
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "09_named_entities.py"
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, out = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, out = quick_run(LESSON, tmp_path_factory)
     names = {f"{n}.png" for n in ("both_ways", "confusion", "confusions", "tagged")}
     assert {p.name for p in folder.glob("*.png")} == names
     found = metrics(folder)

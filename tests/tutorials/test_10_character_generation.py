@@ -1,16 +1,17 @@
-"""The lesson of the network that writes, as a script, and its solutions."""
+"""The lesson of the network that writes, cell by cell, and its solutions."""
 
 import numpy as np
 import pytest
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "10_character_generation.py"
 
 
 @pytest.mark.tensorflow
-def test_as_a_script(tmp_path_factory):
-    folder, told = small_run(LESSON, tmp_path_factory)
+def test_cell_by_cell(tmp_path_factory):
+    folder, told = quick_run(LESSON, tmp_path_factory)
     names = "writer temperature by_place".split()
     assert {p.name for p in folder.glob("*.png")} == {f"{name}.png" for name in names}
     assert all(f"temperature {heat}: " in told for heat in (0.0, 0.5, 1.0, 1.5))

@@ -1,10 +1,11 @@
-"""The lesson of forecasting: its data, as a script, and its solutions."""
+"""The lesson of forecasting: its data, cell by cell, and its solutions."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from workshop import footfall
 
+from tests.tutorials.notebooks import quick_run
 from tests.tutorials.scripts import TUTORIALS, metrics, small_run
 
 LESSON = TUTORIALS / "12_forecasting.py"
@@ -56,14 +57,22 @@ def test_the_clock_tells_each_hour_of_the_week_apart_and_knows_its_neighbours():
     np.testing.assert_allclose(after, after[0])
 
 
+def test_an_error_by_the_hour_and_the_kind_of_day():
+    hours = pd.date_range("2024-08-16", periods=4 * 24, freq="h")  # from a Friday on
+    error = hours.hour + 100.0 * (hours.day_of_week >= 5) + 1000.0 * (hours.day == 18)
+    found = footfall.by_hour(error.to_numpy(), hours)
+    np.testing.assert_allclose(found["Monday to Friday"], np.arange(24))
+    np.testing.assert_allclose(found["weekend"], np.arange(24) + 600)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The files of the lesson, run as a script, what it measured and what it printed."""
-    folder, printed = small_run(LESSON, tmp_path_factory)
+    """The files of the lesson, run cell by cell, what it measured and what it printed."""
+    folder, printed = quick_run(LESSON, tmp_path_factory)
     return {path.name for path in folder.iterdir()}, metrics(folder), printed
 
 
-def test_quick_as_a_script_writes_its_figures_and_what_it_measured(run):
+def test_quick_cell_by_cell_it_writes_its_figures_and_what_it_measured(run):
     files, found, _ = run
     assert files == FIGURES | {"metrics.json"}
     assert found["step_by_step_apart"] < 1e-5

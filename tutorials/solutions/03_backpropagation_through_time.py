@@ -213,7 +213,7 @@ def share_right(k):
     else:
         state = layer(x)
     model = keras.Model(x, layers.Dense(1)(state))
-    model.compile(keras.optimizers.Adam(3e-3, clipnorm=1.0), "mse")
+    model.compile(keras.optimizers.Adam(3e-3, global_clipnorm=1.0), "mse")
     x, y = signs(64 * batches, np.random.default_rng(seed))
     model.fit(x, y, batch_size=64, verbose=0)
     x, y = signs(1000, np.random.default_rng(seed + 1))
@@ -224,11 +224,12 @@ reached = {k: share_right(k) for k in (1, 10, 15, 20)}
 lesson.table([{"steps back": k, "told right": share} for k, share in reached.items()])
 
 # %% [markdown]
-# (`clipnorm` shortens a gradient that is too long: lesson 04.) A guess is right in half of
-# the cases; with $k$ of 1 and 10 the network does little better. With 15 it succeeds. The
-# gradient ends a few steps after the sign, where the state still has something of it left,
-# and from there on it teaches the network to keep it. With a smaller $k$ too little is left
-# where the gradient ends, and nothing teaches the network to keep more.
+# (`global_clipnorm` shortens a gradient that is too long: lesson 04.) A guess is right in
+# half of the cases; with $k$ of 1 and 10 the network does little better. With 15 it
+# succeeds. The gradient ends a few steps after the sign, where the state still has
+# something of it left, and from there on it teaches the network to keep it. With a smaller
+# $k$ too little is left where the gradient ends, and nothing teaches the network to keep
+# more.
 
 # %%
 lesson.record(

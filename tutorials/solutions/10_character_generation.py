@@ -44,7 +44,7 @@ def trained(texts, labels, window=64, carry=True, passes=epochs):
         alphabet, cell, conditions=list(corpus.kinds), start="\n"
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-    generator.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), loss)
+    generator.compile(keras.optimizers.Adam(4e-3, global_clipnorm=1.0), loss)
     batches = windows(generator, texts, labels, window, carry)
     generator.fit(batches, epochs=passes, shuffle=False, verbose=0)
     return generator

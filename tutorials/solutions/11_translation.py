@@ -49,7 +49,7 @@ def trained(cell, pairs, passes, read=None, write=None, **arguments):
     )
     rate = models.rise_and_fall(5e-3, passes * (len(pairs) // 64))
     model.compile(
-        keras.optimizers.Adam(rate, clipnorm=1.0),
+        keras.optimizers.Adam(rate, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
     )
     model.fit(*model.encode(sources, targets), 64, passes, verbose=0)

@@ -11,6 +11,8 @@
     next_word.py        layers that first learn to say the next word
     plots.py            the look of the plots; machine.py, where it was measured
     drawings_of_*.py    the pictures that one lesson draws
+    drawings.py         what drawings of networks are made of
+    cells_by_hand.py    a step in NumPy, beside a layer's
     memory_tasks.py, tasks_of_levels.py: tasks that are made, and batches of them
     corpora.py, dates.py, footfall.py, french_numbers.py, moving_digits.py, n_grams.py,
     phrases.py, reviews.py, sentences.py, tunes.py: data

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from workshop import drawings
 from workshop.plots import BLUE, GREY, ORANGE
 
 APART = 5.3  # from one step to the next
@@ -87,8 +88,7 @@ def _box(axes, x, y, wide, high):
 
 
 def _arrow(axes, start, end, colour):
-    look = {"arrowstyle": "-|>", "color": colour, "lw": 2.2, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", end, start, arrowprops=look)
+    drawings.arrow(axes, start, end, colour, width=2.2)
 
 
 def _text(axes, x, y, text, colour, ha="center", size=14, va="center"):

@@ -2,8 +2,8 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from workshop import drawings
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 
@@ -20,28 +20,11 @@ def draw_network(clip):
     frames = len(clip)
 
     def box(x, y, text, colour, filled=True):
-        style = "round,pad=0.02,rounding_size=0.08"
-        face = colour if filled else "white"
-        axes.add_patch(
-            FancyBboxPatch(
-                (x - 0.3, y - 0.25), 0.6, 0.5, style, fc=face, ec=colour, lw=2
-            )
-        )
-        ink = "white" if filled else colour
-        axes.text(x, y, text, color=ink, ha="center", va="center", fontsize=15)
+        look = {"filled": filled, "rounding": 0.08, "size": 15, "width": 2}
+        drawings.box(axes, x, y, 0.6, 0.5, text, colour, **look)
 
     def arrow(start, end):
-        axes.add_patch(
-            FancyArrowPatch(
-                start,
-                end,
-                arrowstyle="-|>",
-                mutation_scale=15,
-                shrinkA=0,
-                shrinkB=0,
-                color="black",
-            )
-        )
+        drawings.arrow(axes, start, end, width=1, head=15)
 
     box(0, 2.9, "$h_0$", GREY, filled=False)
     for t, frame in enumerate(clip, start=1):

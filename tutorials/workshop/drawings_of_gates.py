@@ -1,19 +1,20 @@
 """The cells of LSTM and GRU: products, gates, sums, and the road of the state."""
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle
 
+from workshop import drawings
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 
 class _Drawing:
     """A sheet to draw a cell on."""
 
-    def __init__(self, title, size, values):
+    def __init__(self, title, size, before, step):
         self.figure, self.axes = plt.subplots(figsize=size)
         self.axes.set(aspect="equal", title=title)
         self.axes.axis("off")
-        self.values = values or {}
+        self.values = before | {f"{name}_t": v.item() for name, v in step.items()}
         self.wires = 0
 
     def wire(self, *points, road=False, arrow=True):
@@ -28,17 +29,10 @@ class _Drawing:
             (x, y), (to_x, to_y) = points[-2:]
             long = abs(to_x - x) + abs(to_y - y)
             near = to_x - 0.05 * (to_x - x) / long, to_y - 0.05 * (to_y - y) / long
-            head = FancyArrowPatch(
-                near,
-                points[-1],
-                arrowstyle="-|>",
-                mutation_scale=24 if road else 16,
-                shrinkA=0,
-                shrinkB=0,
-                color=colour,
-                zorder=3,
+            head = 24 if road else 16
+            drawings.arrow(
+                self.axes, near, points[-1], colour, width=1, head=head, zorder=3
             )
-            self.axes.add_patch(head)
 
     def dot(self, x, y, colour="black"):
         """Where a wire leaves another one."""
@@ -46,30 +40,16 @@ class _Drawing:
 
     def box(self, x, y, text, colour, wide=0.8, name=""):
         """A dense map with its activation, or an activation alone."""
-        corner = x - wide / 2, y - 0.3
-        style = "round,pad=0.02,rounding_size=0.1"
-        self.axes.add_patch(
-            FancyBboxPatch(corner, wide, 0.6, style, fc=colour, ec=colour, zorder=5)
-        )
-        look = {"ha": "center", "va": "center", "zorder": 6}
-        self.axes.text(x, y, text, color="white", **look)
+        look = {"rounding": 0.1, "level": 5}
+        drawings.box(self.axes, x, y, wide, 0.6, text, colour, **look)
         if name:
-            self.axes.text(
-                x + wide / 2 + 0.08,
-                y,
-                name,
-                fontsize=12,
-                color=colour,
-                **look | {"ha": "left"},
-            )
+            look = {"color": colour, "va": "center", "fontsize": 12, "zorder": 6}
+            self.axes.text(x + wide / 2 + 0.08, y, name, **look)
 
     def node(self, x, y, text):
         """A product or a sum, number by number."""
-        self.axes.add_patch(
-            Circle((x, y), 0.27, facecolor="white", edgecolor="black", lw=1.8, zorder=5)
-        )
-        look = {"ha": "center", "va": "center", "zorder": 6, "fontsize": 17}
-        self.axes.text(x, y - 0.02, text, **look)
+        look = {"size": 17, "width": 1.8, "level": 5}
+        drawings.circle(self.axes, x, y, 0.27, text, "black", **look)
 
     def label(self, x, y, symbol, ha="left"):
         """The name of a wire, and its value where there is one."""
@@ -79,16 +59,17 @@ class _Drawing:
         self.axes.text(x, y, text, ha=ha, va="center", fontsize=14, zorder=6)
 
 
-def draw_lstm(values=None):
+def draw_lstm(before, step):
     """The LSTM cell.
 
     Args:
-        values: Dict from the symbol of a wire, as `"f_t"`, to the number on it.
+        before: Dict from the symbol of what comes in, as `"h_{t-1}"`, to its number.
+        step: Dict of arrays with one number, from `"h"`, `"c"` and the names of gates.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    d = _Drawing("LSTM: one step", (12, 7.2), values)
+    d = _Drawing("LSTM: one step", (12, 7.2), before, step)
     d.wire((-0.6, 5), (11.2, 5), road=True)
     for x, symbol, text, tint, name in (
         (1.6, "f_t", r"$\sigma$", ORANGE, "forget\ngate"),
@@ -130,16 +111,17 @@ def draw_lstm(values=None):
     return d.figure
 
 
-def draw_gru(values=None):
+def draw_gru(before, step):
     """The GRU cell, with the reset gate after the product, as Keras has it.
 
     Args:
-        values: Dict from the symbol of a wire, as `"z_t"`, to the number on it.
+        before: Dict, as for `draw_lstm`.
+        step: Dict, as for `draw_lstm`.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    d = _Drawing("GRU: one step", (12, 7.2), values)
+    d = _Drawing("GRU: one step", (12, 7.2), before, step)
     d.wire((-0.6, 5), (11.2, 5), road=True)
     d.wire((0.2, 5), (0.2, 0.6), (7.6, 0.6), (7.6, 1.2))
     d.dot(0.2, 5, GREEN)

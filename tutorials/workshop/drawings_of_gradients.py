@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
+from workshop import drawings
 from workshop.plots import BLUE, ORANGE
 
 
@@ -32,8 +33,13 @@ def draw_chains(chains):
             )
             ink = "white" if depth > 0.6 else "black"
             axes.text(t, y, f"$h_{{{t + 1}}}$", ha="center", va="center", color=ink)
-            _arrow(axes, (t + 0.32, y + 0.1), (t + 0.68, y + 0.1), "black")
-            _arrow(axes, (t + 0.68, y - 0.1), (t + 0.32, y - 0.1), ORANGE)
+            ahead, back = (t + 0.32, t + 0.68), (t + 0.68, t + 0.32)
+            for (x, to_x), side, colour in (
+                (ahead, 0.1, "black"),
+                (back, -0.1, ORANGE),
+            ):
+                places = (x, y + side), (to_x, y + side)
+                drawings.arrow(axes, *places, colour, width=1.8)
             axes.text(
                 t,
                 y - 0.55,
@@ -47,8 +53,3 @@ def draw_chains(chains):
     )
     axes.axis("off")
     return figure
-
-
-def _arrow(axes, start, end, colour):
-    look = {"arrowstyle": "-|>", "color": colour, "lw": 1.8, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", end, start, arrowprops=look)

@@ -1,13 +1,13 @@
 """Recurrent layers on top of each other, and layers that read from both ends."""
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
+from workshop import drawings
+from workshop.drawings import PURPLE
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 STEPS, STEP, LEVEL = 4, 2.3, 1.55  # how many; from one to the next; from level to level
 RADIUS, HALF = 0.36, 0.38  # of a circle, and of the side of a box
-PURPLE = "#7B3294"  # the second level, or the second direction, has weights of its own
 
 
 def draw_stack():
@@ -82,30 +82,12 @@ def _rim(x, y, to_x, to_y):
 
 
 def _circle(axes, x, y, text, colour):
-    axes.add_patch(
-        Circle((x, y), RADIUS, facecolor="white", edgecolor=colour, lw=2, zorder=2)
-    )
-    look = {"ha": "center", "va": "center", "fontsize": 15, "zorder": 3}
-    axes.text(x, y, text, color=colour, **look)
+    drawings.circle(axes, x, y, RADIUS, text, colour, size=15, level=2)
 
 
 def _box(axes, x, y, text, colour):
-    style = f"square,pad={HALF}"
-    axes.add_patch(FancyBboxPatch((x, y), 0, 0, style, fc=colour, ec=colour, zorder=2))
-    look = {"ha": "center", "va": "center", "fontsize": 15, "zorder": 3}
-    axes.text(x, y, text, color="white", **look)
+    drawings.box(axes, x, y, 2 * HALF, 2 * HALF, text, colour, size=15, level=2)
 
 
 def _arrow(axes, start, end):
-    axes.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=14,
-            shrinkA=0,
-            shrinkB=0,
-            color="black",
-            lw=1.7,
-        )
-    )
+    drawings.arrow(axes, start, end, width=1.7)

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from workshop import drawings
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 
@@ -19,21 +20,10 @@ def draw_many_to_one(words):
     last = len(words)
 
     def node(x, y, text, colour, shape="round"):
-        style = f"{shape},pad=0.35"
-        axes.text(
-            x,
-            y,
-            text,
-            color="white",
-            ha="center",
-            va="center",
-            fontsize=17,
-            bbox={"boxstyle": style, "fc": colour, "ec": colour},
-        )
+        drawings.word(axes, x, y, text, colour, filled=True, size=17, shape=shape)
 
     def arrow(start, end, text=""):
-        look = {"arrowstyle": "-|>", "lw": 1.8, "shrinkA": 19, "shrinkB": 19}
-        axes.annotate("", end, start, arrowprops=look)
+        drawings.arrow(axes, start, end, width=1.8, apart=19)
         x, y = np.mean([start, end], axis=0)
         axes.text(x + 0.05, y + 0.08, text, fontsize=14, color=GREY)
 
@@ -72,43 +62,36 @@ def draw_gradient(norms, title, mark=None):
     return figure
 
 
-def courses(model, texts):
-    """P(positive) after each word of some texts: of each beginning of them.
+def course(model, numbers):
+    """P(positive) after each word of a text: of each beginning of it.
 
     Args:
         model: The network, from numbers of words to probabilities.
-        texts: Array of shape `(texts, length)`: the words of each text, and then zeros.
+        numbers: Array of shape `(1, length)`: the words of the text, and then zeros.
 
     Returns:
-        List of an array for each text.
+        Array of shape `(words,)`.
     """
-    sizes = np.count_nonzero(texts, axis=1)
-    beginnings = [np.tril(np.tile(text, (n, 1))) for text, n in zip(texts, sizes)]
-    told = model.predict(np.concatenate(beginnings), 128, verbose=0)[:, 0]
-    return np.split(told, np.cumsum(sizes)[:-1])
+    beginnings = np.tril(np.tile(numbers, (np.count_nonzero(numbers), 1)))
+    return model.predict(beginnings, 128, verbose=0)[:, 0]
 
 
-def draw_opinions(models, texts, to_numbers):
-    """The probability of "positive" after each word of one of some texts.
-
-    It is the text on which the first network changes its mind the most (the first three
-    words, when little is known, do not count).
+def draw_opinions(models, numbers, to_numbers):
+    """The probability of "positive" after each word of a text.
 
     Args:
-        models: Dict from the names of networks to networks, as in `courses`.
-        texts: Array of shape `(texts, length)`, as in `courses`.
+        models: Dict from the names of networks to networks, as in `course`.
+        numbers: Array of shape `(1, length)`, as in `course`.
         to_numbers: `keras.layers.TextVectorization` that numbered the words.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    told = courses(next(iter(models.values())), texts)
-    chosen = texts[[np.argmax([np.ptp(course[3:]) for course in told])]]
     vocabulary = to_numbers.get_vocabulary()
-    words = [vocabulary[number] for number in chosen[0] if number]
+    words = [vocabulary[number] for number in numbers[0] if number]
     figure, axes = plt.subplots(figsize=(13, 5.2))
     for (name, model), marker in zip(models.items(), "os^"):
-        axes.plot(courses(model, chosen)[0], marker=marker, markersize=6, label=name)
+        axes.plot(course(model, numbers), marker=marker, markersize=6, label=name)
     axes.axhline(0.5, color=GREY, linewidth=1)
     axes.set_xticks(
         range(len(words)), words, rotation=55, ha="right", rotation_mode="anchor"

@@ -1,14 +1,14 @@
 """The five shapes of recurrent networks, unfolded, and the map of the course."""
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
+from workshop import drawings
+from workshop.drawings import PURPLE
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 STEP = 1.25  # from one time step to the next
 INPUT, STATE, OUTPUT = 0, 1.25, 2.5  # the heights of x_t, h_t, y_t
 RADIUS, HALF = 0.32, 0.34  # of a circle, and of the side of a box
-PURPLE = "#7B3294"  # the decoder has other weights than the encoder
 
 
 def draw_shapes():
@@ -30,34 +30,16 @@ def draw_shapes():
 
 
 def _circle(axes, x, y, text, colour, dashed=False):
-    style = {"linestyle": "--"} if dashed else {}
-    axes.add_patch(
-        Circle((x, y), RADIUS, facecolor="white", edgecolor=colour, lw=2, **style)
-    )
-    axes.text(x, y, text, ha="center", va="center", fontsize=14, color=colour)
+    style = "--" if dashed else "-"
+    drawings.circle(axes, x, y, RADIUS, text, colour, linestyle=style)
 
 
 def _box(axes, x, y, text, colour):
-    style = f"square,pad={HALF}"
-    axes.add_patch(
-        FancyBboxPatch((x, y), 0, 0, style, facecolor=colour, edgecolor=colour)
-    )
-    axes.text(x, y, text, ha="center", va="center", fontsize=14, color="white")
+    drawings.box(axes, x, y, 2 * HALF, 2 * HALF, text, colour)
 
 
 def _arrow(axes, start, end, **look):
-    look = {"color": "black", "lw": 1.6, **look}
-    axes.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=13,
-            shrinkA=0,
-            shrinkB=0,
-            **look,
-        )
-    )
+    drawings.arrow(axes, start, end, head=13, **look)
 
 
 def _step(axes, x, y, t, colour, came, reads=None, writes=None):
@@ -87,7 +69,7 @@ def _feedback(axes, x, y):
     places = x + RADIUS, half, half, x + STEP - RADIUS - 0.1
     axes.plot(places, heights, "--", color=GREEN, lw=1.4, zorder=0)
     end = x + STEP - RADIUS, y + INPUT
-    _arrow(axes, (end[0] - 0.12, end[1]), end, color=GREEN, lw=1.4)
+    _arrow(axes, (end[0] - 0.12, end[1]), end, colour=GREEN, width=1.4)
 
 
 def _title(axes, x, y, text):
@@ -183,12 +165,7 @@ def draw_map():
         number = name[:2]
         x, y = places[number]
         colour = BLUE if number in SHAPES else ORANGE
-        axes.add_patch(
-            FancyBboxPatch(
-                (x - 0.36, y - 0.3), 0.72, 0.6, "round,pad=0.04", fc=colour, ec=colour
-            )
-        )
-        axes.text(x, y, name, color="white", ha="center", va="center", fontsize=12.5)
+        drawings.box(axes, x, y, 0.76, 0.64, name, colour, rounding=0.04, size=12.5)
         if number in SHAPES:
             axes.text(x, y - 0.52, SHAPES[number], ha="center", color=BLUE, fontsize=12)
         for need in needs:

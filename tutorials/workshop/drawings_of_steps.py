@@ -2,8 +2,9 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle
 
+from workshop import drawings
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 RADIUS = 0.36
@@ -190,36 +191,24 @@ def _wire(axes, start, end, colour, weight=None):
         line = zip(start, np.subtract(end, 0.15 * np.subtract(end, start)))
         axes.plot(*line, color=colour, lw=1 + 4 * abs(weight), ls=DASHED, zorder=2)
         start = np.subtract(end, 0.15 * np.subtract(end, start))
-    axes.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle=f"-|>,head_length={head}",
-            linewidth=1 + 4 * abs(weight) if weight else 1.6,
-            color=colour,
-            shrinkA=0,
-            shrinkB=0,
-            zorder=2,
-        )
-    )
+    wide = 1 + 4 * abs(weight) if weight else 1.6
+    look = {"arrowstyle": f"-|>,head_length={head}", "zorder": 2}
+    drawings.arrow(axes, start, end, colour, wide, head=1, **look)
 
 
 def _disc(axes, x, y, text, colour):
     """A number of a vector."""
-    disc = Circle((x, y), RADIUS, fc="white", ec=colour, lw=2.5, zorder=3)
-    axes.add_patch(disc)
-    axes.text(x, y, text, ha="center", va="center", size=13, zorder=4)
+    look = {"ink": "black", "size": 13, "width": 2.5, "level": 3}
+    drawings.circle(axes, x, y, RADIUS, text, colour, **look)
 
 
 def _box(axes, x, y, text, colour, half=0.53):
     """A weight, or an activation."""
-    corner, style = (x - half, y - 0.27), "round,pad=0.02,rounding_size=0.1"
-    box = FancyBboxPatch(corner, 2 * half, 0.54, style, fc=colour, ec=colour, zorder=3)
-    axes.add_patch(box)
-    axes.text(x, y, text, color="white", ha="center", va="center", size=13, zorder=4)
+    look = {"rounding": 0.1, "size": 13, "level": 3}
+    drawings.box(axes, x, y, 2 * half, 0.54, text, colour, **look)
 
 
 def _node(axes, x, y):
     """A sum."""
-    axes.add_patch(Circle((x, y), 0.33, fc="white", ec="black", lw=1.8, zorder=3))
-    axes.text(x, y, "$+$", ha="center", va="center", size=18, zorder=4)
+    look = {"size": 18, "width": 1.8, "level": 3}
+    drawings.circle(axes, x, y, 0.33, "$+$", "black", **look)

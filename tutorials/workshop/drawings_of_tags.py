@@ -2,11 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
+from workshop import drawings
+from workshop.drawings import PURPLE
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
-PURPLE = "#7B3294"  # the chain from the end has weights of its own
 WIDE = 2.0  # from one word to the next
 READ, FORWARD, BACKWARD, SAID = 0, 1.5, 2.8, 4.3  # the heights
 ASIDE, HALF = 0.42, 0.3  # where a state stands beside its word; of its box
@@ -29,20 +29,13 @@ def draw_both_ways(words, tags):
     figure, axes = plt.subplots(figsize=(13.5, 5.6))
 
     def put(x, y, text, colour, filled=True):
-        look = {"fc": colour if filled else "white", "ec": colour, "lw": 2}
         if filled:
-            corner = x - HALF, y - HALF
-            axes.add_patch(
-                FancyBboxPatch(corner, 2 * HALF, 2 * HALF, "round,pad=0", **look)
-            )
+            drawings.box(axes, x, y, 2 * HALF, 2 * HALF, text, colour, width=2)
         else:
-            axes.add_patch(Circle((x, y), HALF, **look))
-        ink = "white" if filled else colour
-        axes.text(x, y, text, color=ink, ha="center", va="center", fontsize=14)
+            drawings.circle(axes, x, y, HALF, text, colour)
 
     def arrow(start, end, colour="black"):
-        style = {"arrowstyle": "-|>", "mutation_scale": 14, "color": colour, "lw": 1.6}
-        axes.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))
+        drawings.arrow(axes, start, end, colour)
 
     for t, (word, tag) in enumerate(zip(words, tags), start=1):
         x = WIDE * t

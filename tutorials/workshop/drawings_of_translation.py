@@ -2,9 +2,10 @@
 
 import matplotlib.pyplot as plt
 
+from workshop import drawings
+from workshop.drawings import PURPLE, word
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
-PURPLE = "#7B3294"  # the decoder has other weights than the encoder
 INPUT, STATE, OUTPUT = 0, 1.3, 2.6  # the heights of what is read, of states, of outputs
 
 
@@ -21,36 +22,29 @@ def draw_encoder_decoder(source, target):
     read, written = len(source), [*target, "stop"]
     figure, axes = plt.subplots(figsize=(14, 4.6))
 
-    def node(x, y, text, colour, filled=False):
-        look = {"facecolor": colour if filled else "white", "edgecolor": colour}
-        box = {"boxstyle": "round,pad=0.35", **look}
-        ink = "white" if filled else colour
-        axes.text(x, y, text, ha="center", va="center", color=ink, bbox=box)
-
     def arrow(start, end, **look):
-        look = {"color": "black", "lw": 1.6, "shrinkA": 15, "shrinkB": 15, **look}
-        axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", **look})
+        drawings.arrow(axes, start, end, apart=15, **look)
 
-    node(0, STATE, "$h_0$", GREY)
+    word(axes, 0, STATE, "$h_0$", GREY)
     for s, text in enumerate(source, 1):
         arrow((s - 1, STATE), (s, STATE))
         arrow((s, INPUT), (s, STATE))
-        node(s, INPUT, _visible(text), BLUE)
+        word(axes, s, INPUT, _visible(text), BLUE)
         axes.text(s, INPUT - 0.6, f"$x_{s}$", ha="center", color=BLUE)
-        node(s, STATE, f"$h_{s}$", ORANGE, filled=True)
+        word(axes, s, STATE, f"$h_{s}$", ORANGE, filled=True)
     for t, text in enumerate(written, 1):
         x = read + 0.4 + t
         arrow((x - 1 - (0.4 if t == 1 else 0), STATE), (x, STATE))
         arrow((x, INPUT), (x, STATE))
         arrow((x, STATE), (x, OUTPUT))
-        node(x, INPUT, "start" if t == 1 else written[t - 2], GREEN)
+        word(axes, x, INPUT, "start" if t == 1 else written[t - 2], GREEN)
         if t > 1:
             axes.text(x, INPUT - 0.6, f"$y_{t - 1}$", ha="center", color=GREEN)
-        node(x, STATE, f"$d_{t}$", PURPLE, filled=True)
-        node(x, OUTPUT, text, GREEN)
+        word(axes, x, STATE, f"$d_{t}$", PURPLE, filled=True)
+        word(axes, x, OUTPUT, text, GREEN)
         axes.text(x, OUTPUT + 0.45, f"$y_{t}$", ha="center", color=GREEN)
         if t < len(written):
-            look = {"linestyle": "--", "color": GREEN, "lw": 1.2}
+            look = {"linestyle": "--", "colour": GREEN, "width": 1.2}
             arrow((x, OUTPUT), (x + 1, INPUT), **look)
     note = f"$d_0 = h_{read}$: all that the decoder\nknows of what was read"
     axes.text(read + 0.65, STATE + 0.5, note, ha="right", fontsize=12)

@@ -2,6 +2,8 @@
 
 import matplotlib.pyplot as plt
 
+from workshop import drawings
+from workshop.drawings import word
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
 INPUT, STATE, OUTPUT = 0, 1.4, 2.8  # the heights of x_t, h_t, y_t
@@ -19,30 +21,23 @@ def draw_writer(text, kind):
     """
     figure, axes = plt.subplots(figsize=(12.5, 4.6))
 
-    def node(x, y, text, colour, filled=False):
-        look = {"facecolor": colour if filled else "white", "edgecolor": colour}
-        box = {"boxstyle": "round,pad=0.35", **look}
-        ink = "white" if filled else colour
-        axes.text(x, y, text, ha="center", va="center", color=ink, bbox=box)
-
     def arrow(start, end, **look):
-        look = {"color": "black", "lw": 1.6, "shrinkA": 16, "shrinkB": 16, **look}
-        axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", **look})
+        drawings.arrow(axes, start, end, apart=16, **look)
 
     arrow((0, INPUT), (0, STATE))
-    node(0, INPUT, kind, BLUE)
-    node(0, STATE, "$h_0$", GREY)
+    word(axes, 0, INPUT, kind, BLUE)
+    word(axes, 0, STATE, "$h_0$", GREY)
     for t, character in enumerate(text, 1):
         arrow((t - 1, STATE), (t, STATE))
         arrow((t, INPUT), (t, STATE))
         arrow((t, STATE), (t, OUTPUT))
-        node(t, INPUT, "start" if t == 1 else text[t - 2], GREEN)
+        word(axes, t, INPUT, "start" if t == 1 else text[t - 2], GREEN)
         axes.text(t, INPUT - 0.6, f"$x_{t}$", ha="center", color=GREEN)
-        node(t, STATE, f"$h_{t}$", ORANGE, filled=True)
-        node(t, OUTPUT, character, GREEN)
+        word(axes, t, STATE, f"$h_{t}$", ORANGE, filled=True)
+        word(axes, t, OUTPUT, character, GREEN)
         axes.text(t, OUTPUT + 0.45, f"sampled from $y_{t}$", ha="center", fontsize=12)
         if t < len(text):
-            look = {"linestyle": "--", "color": GREEN, "lw": 1.2}
+            look = {"linestyle": "--", "colour": GREEN, "width": 1.2}
             arrow((t, OUTPUT), (t + 1, INPUT), **look)
     axes.set(xlim=(-0.6, len(text) + 0.6), ylim=(-0.9, 3.6))
     axes.axis("off")

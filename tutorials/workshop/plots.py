@@ -1,5 +1,7 @@
 """The look of the plots, and those that several lessons draw."""
 
+import re
+
 import matplotlib
 import matplotlib.pyplot as plt
 
@@ -53,6 +55,22 @@ def draw_curves(histories, labels, training="training"):
     handles, names = both[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2)
     return figure, both
+
+
+def description(figure):
+    """What a figure shows, in words, for those who cannot see it: titles, axes, legends."""
+    parts = [figure.get_suptitle()]
+    for axes in figure.axes:
+        x, y = axes.get_xlabel(), axes.get_ylabel()
+        parts += [axes.get_title(), f"{y} by {x}" if x and y else x or y]
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    shown = [t.get_text() for legend in legends if legend for t in legend.get_texts()]
+    if not any(parts) and not shown:  # a drawing: what is written in it
+        shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    text = ". ".join(dict.fromkeys(part for part in parts if part))
+    listed = ", ".join(dict.fromkeys(name for name in shown if name))
+    words = ": ".join(part for part in (text, listed) if part).split()
+    return re.sub(r"[${}\\]", "", " ".join(words))
 
 
 def save_figure(figure, path):

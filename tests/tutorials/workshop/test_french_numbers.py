@@ -1,6 +1,7 @@
 """The French words of numbers, read back by another rule than the one that writes them."""
 
-from workshop.french_numbers import in_french
+import numpy as np
+from workshop.french_numbers import in_french, indexed
 
 VALUES = dict(
     zip(
@@ -40,3 +41,9 @@ def test_the_irregular_ones():
         999: "neuf cent quatre vingt dix neuf",
     }
     assert {number: " ".join(in_french(number)) for number in texts} == texts
+
+
+def test_the_indices_of_the_words():
+    words, indices = indexed([7, 92, 70])
+    assert words == ["", "dix", "douze", "quatre", "sept", "soixante", "vingt"]
+    np.testing.assert_array_equal(indices, [[4, 0, 0, 0], [3, 6, 2, 0], [5, 1, 0, 0]])

@@ -24,6 +24,17 @@ def test_adding(timesteps, random):
     assert np.all((x >= 0) & (x <= 1))
 
 
+def test_marked_number(random):
+    x, told = memory_tasks.marked_number(300, 7, random)
+    assert x.shape == (300, 7, 2) and told.shape == (300, 1)
+    at = set()
+    for (numbers, marks), said in zip(x.transpose(0, 2, 1), told):
+        (mark,) = np.flatnonzero(marks)
+        assert marks[mark] == 1 and numbers[mark] == said[0]
+        at.add(mark)
+    assert at == set(range(7)) and np.all(np.abs(x) <= 1)
+
+
 def test_baseline_of_adding(random):
     _, sums = memory_tasks.adding(200_000, 4, random)
     assert np.mean((sums - 1) ** 2) == pytest.approx(memory_tasks.ADDING_BASELINE, 0.01)

@@ -47,3 +47,11 @@ def test_bad_files(text, says, tmp_path):
     path.write_text(text, "utf-8")
     with pytest.raises(UsageError, match=says):
         phrases.read(path)
+
+
+def test_a_path_may_be_a_string(tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("number 1\tnum\u00e9ro 1\n", "utf-8")
+    assert (
+        phrases.read(str(path)) == phrases.read(path) == [("number 1", "num\u00e9ro 1")]
+    )
