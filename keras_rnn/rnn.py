@@ -92,6 +92,7 @@ class RNN(keras.layers.RNN):
             checked when it runs, and is there an `InvalidArgumentError`.
 
     Example:
+    >>> from keras_rnn import ElmanCell
     >>> layer = RNN([ElmanCell(32), ElmanCell(16, output_units=3)])
     >>> tuple(layer(numpy.ones((2, 10, 8))).shape)
     (2, 3)
