@@ -20,6 +20,7 @@ SLOW = [
     Path(__file__).parent / "tests" / name
     for name in (
         "benchmarks",
+        "docs",
         "examples",
         "tutorials",
         "test_backends.py",

@@ -1,6 +1,20 @@
 """Recurrent neural networks in Keras, to understand, use, train and ship."""
 
-from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell
+from keras_rnn.cells import (
+    ElmanCell,
+    GRUCell,
+    IndRNNCell,
+    LayerNormElmanCell,
+    LayerNormGRUCell,
+    LayerNormLSTMCell,
+    LRUCell,
+    LSTMCell,
+    MinGRUCell,
+    MinLSTMCell,
+    PeepholeLSTMCell,
+    ProjectedLSTMCell,
+    RecurrentCell,
+)
 from keras_rnn.conversion import convert, from_torch
 from keras_rnn.exact_match import ExactMatch
 from keras_rnn.export import export_model
@@ -27,7 +41,17 @@ __all__ = [
     "GRUCell",
     "Generator",
     "GradientFlow",
+    "IndRNNCell",
+    "LRUCell",
     "LSTMCell",
+    "LayerNormElmanCell",
+    "LayerNormGRUCell",
+    "LayerNormLSTMCell",
+    "MinGRUCell",
+    "MinLSTMCell",
+    "PeepholeLSTMCell",
+    "ProjectedLSTMCell",
+    "RecurrentCell",
     "convert",
     "export_model",
     "from_torch",

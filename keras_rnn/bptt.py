@@ -5,8 +5,8 @@ A recurrent cell at step t adds two terms, one of the input and one of the state
     projected_t = x_t @ kernel + bias             recurrent_t = h_{t-1} @ recurrent_kernel
 
 and makes the new states from them. Its class says how (`step`), and how the gradients of
-the terms come from those of the new states (`step_backward`). The pass here is the same
-for all cells.
+the terms come from those of the new states (`step_backward`; where none is written,
+`keras_rnn.step_gradients` finds it). The pass here is the same for all cells.
 
 **Forward.** Nothing in `projected` waits for the step before: for all steps together it
 is one matrix product. The loop keeps the product with `recurrent_kernel`.
@@ -42,24 +42,38 @@ from typing import Any
 from keras import ops, tree
 
 from keras_rnn.backends import choose, custom_gradient, project, shards, split
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 from keras_rnn.cells.dense import dense
 from keras_rnn.hints import Tensor
 from keras_rnn.states import masked
+from keras_rnn.step_gradients import gradients_of_step
 
 
 class Pass:
     """The fast pass of one cell.
 
     Args:
-        cell: A `keras_rnn.cells.RecurrentCell`.
+        cell: A `keras_rnn.cells.CellMixin`.
     """
 
-    def __init__(self, cell: RecurrentCell) -> None:
+    def __init__(self, cell: CellMixin) -> None:
         self.cell = cell
         # A loop is traced and compiled once, not at each call: for the cell as it is.
         self._compiled: dict[Any, Any] = {}
-        self._assignments = cell.assignments
+        self._assignments, self._step = None, None
+
+    @property
+    def step(self) -> Any:
+        """The step of the cell as it is, with its backward step."""
+        if self._assignments != self.cell.assignments:  # another activation, say
+            self._compiled, self._assignments = {}, self.cell.assignments
+            self._step = gradients_of_step(self.cell)
+        return self._step
+
+    @property
+    def writes(self) -> bool:
+        """Whether the step assigns to a variable: it would do so once too often."""
+        return self.step.writes
 
     def __call__(
         self,
@@ -90,7 +104,10 @@ class Pass:
         parts = split(
             (inputs, list(states), masks, drops), shards(inputs.shape[0], training)
         )
-        runs = [self._run(*part, training, return_sequences) for part in parts]
+        runs = [
+            self._run(x, first, masks, drops, training, return_sequences)
+            for x, first, masks, drops in parts
+        ]
         sequences, last_states = zip(*runs)
         sequence = _joined(sequences) if return_sequences else None
         return sequence, list(map(_joined, zip(*last_states)))
@@ -98,45 +115,63 @@ class Pass:
     def _run(self, inputs, states, masks, drops, training, return_sequences):
         """The pass over a whole batch: one function, whose gradient is by hand."""
         cell, count = self.cell, len(states)
-        if self._assignments != cell.assignments:  # another activation, say
-            self._compiled, self._assignments = {}, cell.assignments
+        own_weights = self.step.weights()  # first: what was compiled may be outdated
         forward = choose(self.forward, self._compiled, training, inputs)
         backward = choose(self.backward, self._compiled, training, inputs)
-        weights = cell.input_weights(), cell.recurrent_weights()
+        weights = cell.input_weights(), cell.recurrent_weights(), own_weights
         # The masks, too, which have no gradient: JAX may run the backward pass when
         # what traced them is over.
         arguments = inputs, *weights, states, masks, drops
 
         @custom_gradient
         def pass_over_time(*tensors):
-            x, input_weights, recurrent_weights, first, masks, drops = (
+            x, input_weights, recurrent_weights, own_weights, first, masks, drops = (
                 tree.pack_sequence_as(arguments, tensors)
             )
             projected = project(x, input_weights, training)
-            last, h, saved = forward(projected, recurrent_weights, first, masks, drops)
+            last, h, saved = forward(
+                projected, recurrent_weights, own_weights, first, masks, drops
+            )
 
             def gradient(*d_results):
                 d_h, d_last = list(d_results[:-count]), list(d_results[-count:])
-                transposed = ops.transpose(recurrent_weights[0])
-                (d_h_0, *d_c_0), deltas = backward(
-                    d_h, d_last, h, saved, transposed, masks, drops
-                )
-                d_projected, d_recurrent = deltas[0], deltas[-1]
                 h_dropped, h_0 = h, first[0]
                 for drop in drops:
                     h_dropped = h * ops.expand_dims(drop, 1)
                     h_0 = h_0 * drop
+                terms = []
+                if not self.step.by_hand:
+                    # The terms of all steps again, as two products, and h_{t-1}.
+                    terms = [
+                        dense(x, *input_weights),
+                        _recurrent(_one_later(h_0, h_dropped), recurrent_weights),
+                        _one_later(first[0], h),
+                    ]
+                transposed = [ops.transpose(each) for each in recurrent_weights[:1]]
+                carry, deltas = backward(
+                    d_h,
+                    d_last,
+                    h,
+                    [*terms, *saved],
+                    transposed,
+                    own_weights,
+                    masks,
+                    drops,
+                )
+                d_first, d_own_weights = carry[:count], carry[count:]
+                d_projected, d_recurrent = deltas[0], deltas[-1]
 
                 d_x = dense(d_projected, ops.transpose(input_weights[0]))
                 d_kernel, *d_bias = _d_weights(x, d_projected, input_weights)
-                d_recurrent_kernel, *d_recurrent_bias = _d_recurrent_weights(
+                d_recurrent_weights = _d_recurrent_weights(
                     h_0, h_dropped, d_recurrent, recurrent_weights
                 )
                 return (
                     d_x,
                     *(d_kernel, *d_bias),
-                    *(d_recurrent_kernel, *d_recurrent_bias),
-                    *(d_h_0, *d_c_0),
+                    *d_recurrent_weights,
+                    *d_own_weights,
+                    *d_first,
                     *[None for _ in (*masks, *drops)],
                 )
 
@@ -151,6 +186,7 @@ class Pass:
         scan: Callable,
         projected: Tensor,
         weights: list[Tensor],
+        own_weights: list[Tensor],
         states: list[Tensor],
         masks: list[Tensor],
         drops: list[Tensor],
@@ -162,6 +198,7 @@ class Pass:
             projected: Tensor of shape `(batch, timesteps, gates)`, or what `project`
                 made of the inputs.
             weights: List of the weights of the recurrent term.
+            own_weights: List of the weights that the step itself reads.
             states: List of tensors of shape `(batch, units)`.
             masks: List of a boolean tensor of shape `(batch, timesteps, 1)`, or empty.
             drops: List of what recurrent dropout multiplies h_{t-1} by, a tensor of
@@ -171,17 +208,17 @@ class Pass:
             List of tensors of shape `(batch, units)`, tensor of shape `(batch,
             timesteps, units)`, and list of tensors of that shape.
         """
-        cell = self.cell
 
         def step(states, slices):
             projected, *masks = slices
             h_prev = states[0] * drops[0] if drops else states[0]
-            new, saved = cell.step(projected, dense(h_prev, *weights), states)
+            recurrent = _recurrent(h_prev, weights)
+            new, saved = self.step.forward(projected, recurrent, states, own_weights)
             for mask in masks:
                 new = masked(mask, new, states)
             return new, [new[0], *saved]
 
-        widths = [cell.units] * (1 + cell.saved_count)
+        widths = [self.cell.state_sizes[0], *self.step.saved_sizes]
         last, (h, *saved) = scan(step, states, [projected, *masks], widths)
         return last, h, saved
 
@@ -192,7 +229,8 @@ class Pass:
         d_last: list[Tensor],
         h: Tensor,
         saved: list[Tensor],
-        transposed: Tensor,
+        transposed: list[Tensor],
+        own_weights: list[Tensor],
         masks: list[Tensor],
         drops: list[Tensor],
     ) -> tuple[list[Tensor], list[Tensor]]:
@@ -205,43 +243,63 @@ class Pass:
             d_last: List of tensors of shape `(batch, units)`: the gradients of the last
                 states.
             h: Each h_t, from `forward`.
-            saved: What `forward` saved.
-            transposed: The recurrent kernel, transposed once for all steps.
+            saved: What `forward` saved, after what else the backward step is told.
+            transposed: List of the recurrent kernel, transposed once for all steps, or
+                empty.
+            own_weights: As in `forward`.
             masks: As in `forward`.
             drops: As in `forward`.
 
         Returns:
-            Two lists: tensors of shape `(batch, units)`, and tensors of shape
-            `(batch, timesteps, gates)`.
+            Two lists: the gradients with respect to the initial states and then to
+            `own_weights`; and those with respect to the terms of all steps, tensors of
+            shape `(batch, timesteps, gates)`.
         """
-        cell, count = self.cell, len(d_last)
+        count = len(d_last)
         groups = [h], d_h, saved, masks
 
-        def step(d_states, slices):
+        def step(carry, slices):
             slices = iter(slices)
             (h,), d_h, saved, masks = ([next(slices) for _ in g] for g in groups)
+            d_states, d_weights = carry[:count], carry[count:]
             d_states = [sum(d_h, d_states[0]), *d_states[1:]]
             d_kept = [None] * count
             for mask in masks:  # what it hands on, and what goes through the equations
                 zeros = [ops.zeros_like(d) for d in d_states]
                 d_kept = masked(mask, zeros, d_states)
                 d_states = masked(mask, d_states, zeros)
-            deltas, d_previous = cell.step_backward(d_states, h, saved)
-            d_h_prev = deltas[-1] @ transposed
-            if drops:
-                d_h_prev = d_h_prev * drops[0]
+            deltas, d_previous, d_own = self.step.backward(
+                d_states, h, saved, own_weights
+            )
+            d_h_prev = deltas[-1]  # (batch, gates)
+            for kernel in transposed:
+                d_h_prev = d_h_prev @ kernel  # (batch, units)
+            for drop in drops:
+                d_h_prev = d_h_prev * drop
             through_kernel = [d_h_prev, *[None] * (count - 1)]
             paths = zip(d_previous, through_kernel, d_kept)
-            return [sum(d for d in path if d is not None) for path in paths], deltas
+            d_states = [sum(d for d in path if d is not None) for path in paths]
+            d_weights = [total + d for total, d in zip(d_weights, d_own)]
+            return [*d_states, *d_weights], deltas
 
+        carry = [*d_last, *map(ops.zeros_like, own_weights)]
         sequences = [tensor for group in groups for tensor in group]
-        widths = [transposed.shape[0]] * cell.delta_count
-        return scan(step, d_last, sequences, widths, reverse=True)
+        return scan(step, carry, sequences, self.step.delta_sizes, reverse=True)
 
 
 def _joined(parts):
     """The parts of a batch, one below the other."""
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
+
+
+def _recurrent(h_prev, weights):
+    """The recurrent term: h_{t-1} @ recurrent_kernel, or h_{t-1} where there is none."""
+    return dense(h_prev, *weights) if weights else h_prev
+
+
+def _one_later(first, sequence):
+    """What stands before each step: `first`, then the sequence but for its last step."""
+    return ops.concatenate([ops.expand_dims(first, 1), sequence[:, :-1]], axis=1)
 
 
 def _d_weights(inputs, deltas, weights):
@@ -265,8 +323,10 @@ def _d_recurrent_weights(h_0, h, deltas, weights):
         h_0: Tensor of shape `(batch, units)`.
         h: Tensor of shape `(batch, timesteps, units)`.
         deltas: Tensor of shape `(batch, timesteps, gates)`, the gradient of the result.
-        weights: The list `[recurrent_kernel]`, or `[recurrent_kernel, bias]`.
+        weights: The list `[recurrent_kernel]`, or `[recurrent_kernel, bias]`, or empty.
     """
+    if not weights:
+        return []
     # h_{t-1} is one row above h_t: no copy of the sequence is shifted. Only where a
     # sequence ends does a row meet the first of the next one, where h_0 should be.
     wrong = ops.pad(h[:-1, -1], ((1, 0), (0, 0)))  # (batch, units)

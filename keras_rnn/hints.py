@@ -8,14 +8,19 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-# Of the backend (`tf.Tensor`, `jax.Array`, `torch.Tensor`), a `keras.KerasTensor` where a
-# model is built of symbols, a `keras.Variable`, or an array of NumPy, which Keras converts.
+# Of the backend (`tf.Tensor`, `jax.Array`, `torch.Tensor`), a `keras.KerasTensor` where
+# a model is built of symbols, a `keras.Variable`, or an array of NumPy, which Keras
+# converts.
 Tensor = Any
 
 # A tensor, or a list, tuple or dictionary of them, nested to any depth: `keras.tree`.
 Nest = Any
 
-# What `keras.activations.get` and the like take: a name, a config, an object or a function.
+# What the `step` of a cell returns: the new states, or these and what it saves.
+StepResult = list[Tensor] | tuple[list[Tensor], list[Tensor]]
+
+# What `keras.activations.get` and the like take: a name, a config, a function or an
+# object that is called like one.
 Activation = str | dict[str, Any] | Callable[[Tensor], Tensor] | None
 Initializer = str | dict[str, Any] | Callable[..., Tensor] | Tensor | None
 Regularizer = str | dict[str, Any] | Callable[[Tensor], Tensor] | None

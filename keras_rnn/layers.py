@@ -8,7 +8,7 @@ from typing import Any, Self
 import keras
 
 from keras_rnn.arguments import given
-from keras_rnn.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from keras_rnn.cells import CellMixin, ElmanCell, GRUCell, LSTMCell
 from keras_rnn.hints import (
     Activation,
     Config,
@@ -25,7 +25,7 @@ class _CellRNN(RNN):
     A subclass names its cell. Each argument of the cell is an attribute of the layer, too.
     """
 
-    cell_class: type[RecurrentCell]
+    cell_class: type[CellMixin]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 from keras_rnn.hints import Tensor
 from keras_rnn.rnn import RNN
 
@@ -64,13 +64,13 @@ def checked_states(
 
 
 def different_cells(
-    cells: RecurrentCell | Sequence[RecurrentCell],
-) -> list[RecurrentCell]:
+    cells: CellMixin | Sequence[CellMixin],
+) -> list[CellMixin]:
     """Returns a cell, or a list of cells, as a list, or raises a `ValueError`."""
     listed: list[Any] = list(cells) if isinstance(cells, (list, tuple)) else [cells]
     if (
         not listed
-        or not all(isinstance(cell, RecurrentCell) for cell in listed)
+        or not all(isinstance(cell, CellMixin) for cell in listed)
         or len({id(cell) for cell in listed}) < len(listed)
     ):
         raise ValueError(

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_rnn.backends import kept_apart, with_sizes
 from keras_rnn.bptt import Pass
+from keras_rnn.cells.of_keras import as_ours
 from keras_rnn.cells.overrides import overridden
 from keras_rnn.engines import native_kernel, overridden_stack, pass_obstacle
 from keras_rnn.hints import Config, Nest, Tensor
@@ -283,7 +284,16 @@ class RNN(keras.layers.RNN):
             return "unroll=True asks for Keras's unrolled loop"
         if method := overridden(self, ["inner_loop"], RNN):
             return f"the fast pass does not call `{method}`, which is overridden"
-        return pass_obstacle(self.cell)
+        if obstacle := pass_obstacle(self.cell):
+            return obstacle
+        for cell in self._cells():
+            if cell.built and self._pass(cell).writes:
+                return f"`step` of {cell.name} samples, or assigns to a variable"
+        return None
+
+    def _cells(self):
+        """The cells that the pass runs, from the inputs on, those of Keras as ours."""
+        return [as_ours(cell) for cell in levels_of(self.cell)]
 
     @property
     def engine(self) -> str:
@@ -295,7 +305,7 @@ class RNN(keras.layers.RNN):
         """
         if obstacle := self.fast_pass_obstacle:
             return f"Keras's loop: {obstacle}"
-        kernels = [self._native(cell) for cell in levels_of(self.cell)]
+        kernels = [self._native(cell) for cell in self._cells()]
         told = [
             f"the fast pass: {kernel}" if isinstance(kernel, str) else str(kernel)
             for kernel in kernels
@@ -308,16 +318,17 @@ class RNN(keras.layers.RNN):
 
     def _pass(self, cell):
         """The fast pass of a cell, which keeps what it compiled."""
-        if id(cell) not in self._passes:
-            self._passes[id(cell)] = Pass(cell)
-        return self._passes[id(cell)]
+        key = id(vars(cell))  # of a cell of Keras, what all views on it share
+        if key not in self._passes:
+            self._passes[key] = Pass(cell)
+        return self._passes[key]
 
     def _check_cudnn(self):
         """Raises a `ValueError` where Keras's layers do: cuDNN is asked for in vain."""
         if self.use_cudnn is not True:
             return
         obstacle = self.fast_pass_obstacle or next(
-            (k for k in map(self._native, levels_of(self.cell)) if isinstance(k, str)),
+            (k for k in map(self._native, self._cells()) if isinstance(k, str)),
             None,
         )
         if obstacle:
@@ -342,7 +353,7 @@ class RNN(keras.layers.RNN):
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
-        cells, outputs, last_states = levels_of(self.cell), sequences, []
+        cells, outputs, last_states = self._cells(), sequences, []
         levels = [initial_state] if len(cells) == 1 else initial_state
         for cell, states in zip(cells, levels):
             inputs = ops.cast(outputs, cell.compute_dtype)

@@ -9,13 +9,13 @@ from typing import Any
 import keras
 
 from keras_rnn.backends import with_sizes
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 from keras_rnn.hints import Nest, Tensor
 
 # The cells that read vectors, and whose states are vectors. One of the user's own may read
 # anything, and carry anything.
 VECTOR_CELLS = (
-    RecurrentCell,
+    CellMixin,
     keras.layers.SimpleRNNCell,
     keras.layers.LSTMCell,
     keras.layers.GRUCell,

@@ -61,9 +61,9 @@ class ConsecutiveWindows(keras.utils.PyDataset):
 
     It is what `Generator.fit` needs for truncated back-propagation through time. Batch
     b is `({"tokens": x, "fresh": fresh}, y)`, with x and y of shape `(batch,
-    timesteps)`, int32, and `fresh`, `(batch,)`, true in the rows that start a text: they
-    start from the learned initial state, the others from where batch b - 1 left them.
-    With `conditions` the dictionary has them as well, `(batch,)`, int32.
+    timesteps)`, int32, and `fresh`, `(batch,)`, true in the rows that start a text:
+    they start from the learned initial state, the others from where batch b - 1 left
+    them. With `conditions` the dictionary has them as well, `(batch,)`, int32.
 
     One long text is cut into `batch_size` pieces of equal length, one for each row. Of
     a list of texts, each row reads one after the other; where a text does not fill its

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MADE = {"__pycache__", "build", "dist", "output", "PKG-INFO", "setup.cfg"}
+MADE |= {"_build", "also", "course"}  # in docs/
 # What front ends call, such as pip and build.
 BUILD = """
 import sys

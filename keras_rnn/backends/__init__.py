@@ -10,7 +10,8 @@ them; those of the backend that Keras runs on are taken. They are:
 - `custom_gradient`, for a function of several results whose gradient is by hand;
 - `kept_apart`, which holds variables that are no weights;
 - `with_sizes`, which refuses a tensor of other sizes when the graph runs;
-- `value_and_gradients`, `compiled`, `compiled_once` and `random_state_kept`.
+- `pullback`, `value_and_gradients`, `compiled`, `compiled_once` and
+  `random_state_kept`.
 """
 
 import importlib
@@ -34,6 +35,7 @@ custom_gradient = own.custom_gradient
 kept_apart = own.kept_apart
 native = kernels.native
 project = own.project
+pullback = own.pullback
 random_state_kept = own.random_state_kept
 scan = own.scan
 shards = own.shards

@@ -153,6 +153,16 @@ def transposed(
     return unraveled(solution)[1]
 
 
+def pullback(
+    function: Callable, tensors: list[Tensor], upstream: list[Tensor]
+) -> list[Tensor]:
+    """From the gradients of the results of a function to those of its arguments.
+
+    See `keras_rnn.backends.tensorflow.pullback`.
+    """
+    return list(jax.vjp(function, *tensors)[1](list(upstream)))
+
+
 def value_and_gradients(function: Callable, values: Nest) -> tuple[Tensor, Any, Nest]:
     """A scalar function of a nest of tensors, and its gradients with respect to them.
 

@@ -18,13 +18,13 @@ from jax.custom_batching import custom_vmap
 from jax.experimental import rnn
 
 from keras_rnn.backends.jax import scan, transposed
-from keras_rnn.cells import LSTMCell, RecurrentCell
+from keras_rnn.cells import CellMixin, LSTMCell
 from keras_rnn.cells.dense import dense
 from keras_rnn.hints import Tensor
 
 
 def native(
-    cell: RecurrentCell, otherwise: Callable, use_cudnn: bool | str
+    cell: CellMixin, otherwise: Callable, use_cudnn: bool | str
 ) -> Callable | str:
     """JAX's kernel of a cell: see `keras_rnn.backends.tensorflow_kernels.native`."""
     if not isinstance(cell, LSTMCell):
@@ -60,7 +60,7 @@ class Kernel:
         otherwise: The `Pass` of the cell, for what the kernel cannot do.
     """
 
-    def __init__(self, cell: RecurrentCell, otherwise: Any) -> None:
+    def __init__(self, cell: CellMixin, otherwise: Any) -> None:
         self.cell, self.otherwise = cell, otherwise
 
     def __str__(self) -> str:

@@ -272,6 +272,30 @@ def custom_gradient(function: Callable) -> Callable:
     return tf.custom_gradient(function)
 
 
+def pullback(
+    function: Callable, tensors: list[Tensor], upstream: list[Tensor]
+) -> list[Tensor]:
+    """From the gradients of the results of a function to those of its arguments.
+
+    Args:
+        function: Function of tensors, which returns a list of tensors.
+        tensors: List of its arguments.
+        upstream: List of the gradients of a scalar with respect to the results.
+
+    Returns:
+        List of the gradients with respect to the arguments, zeros where there is none.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        results = function(*tensors)
+    return tape.gradient(
+        results,
+        tensors,
+        output_gradients=upstream,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+
+
 def value_and_gradients(function: Callable, values: Nest) -> tuple[Tensor, Any, Nest]:
     """A scalar function of a nest of tensors, and its gradients with respect to them.
 

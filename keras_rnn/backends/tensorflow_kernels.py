@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 
 
 def native(
-    cell: RecurrentCell, otherwise: Callable, use_cudnn: bool | str
+    cell: CellMixin, otherwise: Callable, use_cudnn: bool | str
 ) -> Callable | str:
     """A kernel of the framework that runs a cell over all steps at once.
 

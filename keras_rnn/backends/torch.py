@@ -142,6 +142,27 @@ def with_all_derivatives(function: Callable, plain: Callable) -> Callable:
     return with_gradient
 
 
+def pullback(
+    function: Callable, tensors: list[Tensor], upstream: list[Tensor]
+) -> list[Tensor]:
+    """From the gradients of the results of a function to those of its arguments.
+
+    See `keras_rnn.backends.tensorflow.pullback`.
+    """
+    with torch.enable_grad():
+        tensors = [each.detach().requires_grad_() for each in tensors]
+        results = function(*tensors)
+    pairs = [(r, d) for r, d in zip(results, upstream) if r.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(each) for each in tensors]
+    connected, upstream = map(list, zip(*pairs))
+    return list(
+        torch.autograd.grad(
+            connected, tensors, upstream, allow_unused=True, materialize_grads=True
+        )
+    )
+
+
 def value_and_gradients(function: Callable, values: Nest) -> tuple[Tensor, Any, Nest]:
     """A scalar function of a nest of tensors, and its gradients with respect to them.
 

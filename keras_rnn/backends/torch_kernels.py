@@ -17,7 +17,7 @@ import keras
 import torch
 
 from keras_rnn.backends.torch import is_watched, scan, with_all_derivatives
-from keras_rnn.cells import GRUCell, LSTMCell, RecurrentCell
+from keras_rnn.cells import CellMixin, GRUCell, LSTMCell
 from keras_rnn.cells.dense import dense
 from keras_rnn.hints import Tensor
 
@@ -30,7 +30,7 @@ HELD = {
 
 
 def native(
-    cell: RecurrentCell, otherwise: Callable, use_cudnn: bool | str
+    cell: CellMixin, otherwise: Callable, use_cudnn: bool | str
 ) -> Callable | str:
     """PyTorch's kernel of a cell: see `keras_rnn.backends.tensorflow_kernels.native`."""
     tanh, relu, sigmoid = (
@@ -51,7 +51,7 @@ class Kernel:
     """A cell over time by a kernel of PyTorch, called as `keras_rnn.bptt.Pass` is.
 
     Args:
-        cell: A `keras_rnn.cells.RecurrentCell` with the equations of the kernel.
+        cell: A `keras_rnn.cells.CellMixin` with the equations of the kernel.
         name: String, the kernel's name in `torch`.
         otherwise: The `Pass` of the cell, for what the kernel cannot do.
         use_cudnn: `False` leaves a GPU to the pass.
@@ -59,7 +59,7 @@ class Kernel:
 
     def __init__(
         self,
-        cell: RecurrentCell,
+        cell: CellMixin,
         name: str,
         otherwise: Any,
         use_cudnn: bool | str,

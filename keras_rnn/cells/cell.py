@@ -1,11 +1,10 @@
 """What every cell has beside its own equations: one step, and what it is made of.
 
 In files of their own: the initial state, the output y_t, dropout, the derivatives of the
-activations, files of weights, and which overrides the fast pass heeds. `RecurrentCell` is
-a mixin: a cell of this package names it before the cell of Keras whose arguments and
-weights it keeps,
+activations, files of weights, and which overrides the fast pass heeds. A cell of this
+package names the mixin before the cell of Keras whose arguments and weights it keeps,
 
-    class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell): ...
+    class ElmanCell(CellMixin, keras.layers.SimpleRNNCell): ...
 
 so that it adds weights after those of Keras's cell and changes none of them.
 """
@@ -21,17 +20,18 @@ from keras_rnn.cells.dense import dense
 from keras_rnn.cells.derivatives import DERIVATIVES
 from keras_rnn.cells.dropout import SharedDropout
 from keras_rnn.cells.initial_state import LearnedInitialState
-from keras_rnn.cells.overrides import (
-    NOT_OF_THE_PASS,
-    OF_THE_BACKWARD_STEP,
-    overridden,
-)
+from keras_rnn.cells.overrides import NOT_OF_THE_PASS, overridden
 from keras_rnn.cells.readout import Readout
 from keras_rnn.cells.weight_files import arrays_for
-from keras_rnn.hints import Nest, Tensor
+from keras_rnn.hints import Nest, StepResult, Tensor
 
 
-class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
+def new_states(result: Any) -> list[Tensor]:
+    """The new states in what `step` returns: alone, or beside what it saves."""
+    return list(result[0] if isinstance(result, tuple) else result)
+
+
+class CellMixin(LearnedInitialState, Readout, SharedDropout):
     """The learned initial state, the output and the dropout that all cells share.
 
     The output of a step is read off the state h_t:
@@ -45,7 +45,7 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
 
     Args:
         units: Positive integer, size of the state.
-        *args: The further positional arguments of the Keras cell, in its order.
+        *args: The further positional arguments of the next class, in its order.
         output_units: Positive integer, size of the output y_t, or `None` (default):
             the output is the state, as in Keras.
         output_activation: g_y, the activation of the output. Default `None`: linear.
@@ -63,7 +63,7 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
             a weight, `"glorot_uniform"`.
         initial_state_regularizer: Regularizer of the initial state.
         initial_state_constraint: Constraint of the initial state.
-        **kwargs: The keyword arguments of the Keras cell.
+        **kwargs: The keyword arguments of the next class.
 
     Raises:
         ValueError: `units` or `output_units` is not a positive integer, a dropout rate
@@ -103,9 +103,11 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
 
     # One step, cut where time comes in. `step` makes the new states from two terms: the
     # projected input, which waits for nothing, and the recurrent term, which waits for
-    # h_{t-1}. `step_backward` is the backward step. The fast pass is taken for the methods
-    # that it belongs to: those that its class has, or inherits. An override further down
-    # is obeyed by Keras's loop, which calls the cell at each step.
+    # h_{t-1}. `step_backward` is the backward step, by hand. It belongs to the `step` that
+    # its class has, or inherits: where that is overridden further down, or has an
+    # activation whose derivative nobody wrote, the backward step is differentiated
+    # automatically. What else is overridden is obeyed by Keras's loop, which calls the
+    # cell at each step.
 
     # How many tensors of shape (batch, units) `step` saves for `step_backward`.
     saved_count = 0
@@ -127,7 +129,7 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
 
         Returns:
             The list `[recurrent_kernel]`, or `[recurrent_kernel, bias]` where the term
-            has a bias of its own.
+            has a bias of its own; or an empty list, where the term is h_{t-1} itself.
         """
         return [self._tensor(self.recurrent_kernel)]
 
@@ -140,11 +142,12 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
         Returns:
             Tensor of shape `(batch, gates)`.
         """
-        return dense(h_prev, *self.recurrent_weights())
+        weights = self.recurrent_weights()
+        return dense(h_prev, *weights) if weights else h_prev
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """The new states.
 
         Args:
@@ -154,8 +157,8 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
             states: List of tensors of shape `(batch, units)`, the states before.
 
         Returns:
-            The list of new states, and a list of `saved_count` tensors of shape
-            `(batch, units)` for `step_backward`.
+            The list of new states. Where the class has a `step_backward`, a tuple of it
+            and of a list of `saved_count` tensors of shape `(batch, units)`.
         """
         raise NotImplementedError
 
@@ -178,23 +181,29 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
         raise NotImplementedError
 
     @property
-    def fast_pass_obstacle(self) -> str | None:
-        """Why `keras_rnn.bptt` cannot run this cell: a sentence, or `None`."""
-        # The class of the backward step.
+    def backward_obstacle(self) -> str | None:
+        """Why `step_backward` is not that of this cell: a sentence, or `None` if it is."""
         owner = next(c for c in type(self).__mro__ if "step_backward" in vars(c))
-        if method := (
-            overridden(self, ["__call__"], keras.Layer)
-            or overridden(self, NOT_OF_THE_PASS, RecurrentCell)
-        ):
-            return f"the fast pass does not call `{method}`, which is overridden"
-        if method := overridden(self, OF_THE_BACKWARD_STEP, owner):
+        if owner is CellMixin:
+            return f"{type(self).__name__} has no `step_backward`"
+        if method := overridden(self, ["step"], owner):
             return f"`{owner.__name__}.step_backward` does not belong to `{method}`"
-        if self.activity_regularizer is not None:
-            return f"{self.name} has an activity_regularizer, which reads each output"
         for name in ("activation", "recurrent_activation"):
             activation = getattr(self, name, keras.activations.linear)
             if activation not in DERIVATIVES:
                 return f"the {name} of {self.name} has no hand-written derivative"
+        return None
+
+    @property
+    def fast_pass_obstacle(self) -> str | None:
+        """Why `keras_rnn.bptt` cannot run this cell: a sentence, or `None`."""
+        if method := (
+            overridden(self, ["__call__"], keras.Layer)
+            or overridden(self, NOT_OF_THE_PASS, CellMixin)
+        ):
+            return f"the fast pass does not call `{method}`, which is overridden"
+        if self.activity_regularizer is not None:
+            return f"{self.name} has an activity_regularizer, which reads each output"
         return None
 
     def call(
@@ -213,7 +222,7 @@ class RecurrentCell(LearnedInitialState, Readout, SharedDropout):
             )
         projected = dense(x, kernel, *bias)  # (batch, gates)
         recurrent = self.recurrent_term(h_prev)  # (batch, gates)
-        states, _ = self.step(projected, recurrent, states)
+        states = new_states(self.step(projected, recurrent, states))
         return self.readout(states[0]), states if nested else states[0]
 
     # The name is Keras's: its files are read through it.

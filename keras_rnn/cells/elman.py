@@ -7,13 +7,20 @@ from typing import Any
 import keras
 
 from keras_rnn.arguments import given
-from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.cell import CellMixin
 from keras_rnn.cells.derivatives import DERIVATIVES
-from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_rnn.hints import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    StepResult,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
-class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
+class ElmanCell(CellMixin, keras.layers.SimpleRNNCell):
     """One time step of an Elman network.
 
     The cell reads an input x_t, mixes it with what it remembers, the hidden state
@@ -74,7 +81,7 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
         `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
-        ValueError: see `keras_rnn.cells.RecurrentCell`.
+        ValueError: see `keras_rnn.cells.CellMixin`.
 
     Example:
     >>> cell = ElmanCell(4, output_units=2, output_activation="softmax")
@@ -119,7 +126,7 @@ class ElmanCell(RecurrentCell, keras.layers.SimpleRNNCell):
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """h_t = activation(projected + recurrent)."""
         return [self.activation(projected + recurrent)], []
 

@@ -8,13 +8,20 @@ import keras
 from keras import ops
 
 from keras_rnn.arguments import given
-from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.cell import CellMixin
 from keras_rnn.cells.derivatives import DERIVATIVES
-from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_rnn.hints import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    StepResult,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
-class GRUCell(RecurrentCell, keras.layers.GRUCell):
+class GRUCell(CellMixin, keras.layers.GRUCell):
     """One time step of a gated recurrent unit.
 
     The new state is a mixture of the state before and of a candidate n_t; the update
@@ -85,7 +92,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
-        ValueError: see `keras_rnn.cells.RecurrentCell`.
+        ValueError: see `keras_rnn.cells.CellMixin`.
     """
 
     saved_count = 5
@@ -133,22 +140,23 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         return [kernel, *(b[0] if self.reset_after else b for b in bias)]
 
     def recurrent_weights(self) -> list[Tensor]:
-        """With a bias of its own, which the reset gate scales (`reset_after=True`)."""
+        """With a bias of its own, which the reset gate scales (`reset_after=True`).
+
+        With `reset_after=False` R_n has to wait for r_t: in its place stands the
+        identity, so that the term ends in h_{t-1} itself.
+        """
         weights = super().recurrent_weights()
-        if self.use_bias and self.reset_after:
+        if not self.reset_after:
+            gates = weights[0][:, : 2 * self.units]
+            identity = ops.eye(self.units, dtype=self.compute_dtype)
+            return [ops.concatenate([gates, identity], axis=-1)]
+        if self.use_bias:
             weights.append(self._tensor(self.bias)[1])
         return weights
 
-    def recurrent_term(self, h_prev: Tensor) -> Tensor:
-        """With `reset_after=False` it ends in h_{t-1} itself: R_n has to wait for r_t."""
-        if self.reset_after:
-            return super().recurrent_term(h_prev)
-        (kernel,) = self.recurrent_weights()
-        return ops.concatenate([h_prev @ kernel[:, : 2 * self.units], h_prev], axis=-1)
-
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """The equations of z_t, r_t, n_t and h_t."""
         (h_prev,) = states
         x_z, x_r, x_n = ops.split(projected, 3, axis=-1)
@@ -158,7 +166,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         if self.reset_after:
             reset = r * h_n
         else:
-            (kernel,) = self.recurrent_weights()
+            kernel = self._tensor(self.recurrent_kernel)
             reset = (r * h_n) @ kernel[:, 2 * self.units :]
         n = self.activation(x_n + reset)
         h = z * h_prev + (1 - z) * n
@@ -190,7 +198,7 @@ class GRUCell(RecurrentCell, keras.layers.GRUCell):
         return [d_projected, d_recurrent], [d_h * z]
 
     @property
-    def fast_pass_obstacle(self) -> str | None:
+    def backward_obstacle(self) -> str | None:
         if not self.reset_after:
-            return f"{self.name} has reset_after=False: it multiplies by R_n after r_t"
-        return super().fast_pass_obstacle
+            return f"{self.name} has reset_after=False: R_n comes after r_t"
+        return super().backward_obstacle

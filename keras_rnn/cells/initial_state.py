@@ -59,12 +59,17 @@ class LearnedInitialState(MixedIntoCell):
         )
         self.initial_state_constraint = keras.constraints.get(initial_state_constraint)
 
+    @property
+    def state_sizes(self) -> list[int]:
+        """The size of each state, in their order."""
+        return [self.units] * len(self.initial_state_names)
+
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.learn_initial_state:
-            for name in self.initial_state_names:
+            for name, size in zip(self.initial_state_names, self.state_sizes):
                 weight = self.add_weight(
-                    shape=(self.units,),
+                    shape=(size,),
                     name=name,
                     initializer=independent(self.initial_state_initializer),
                     regularizer=self.initial_state_regularizer,
@@ -87,8 +92,8 @@ class LearnedInitialState(MixedIntoCell):
         """
         if not self.learn_initial_state:
             return [
-                ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
-                for _ in self.initial_state_names
+                ops.zeros((batch_size, size), dtype=self.compute_dtype)
+                for size in self.state_sizes
             ]
         if not self.built:
             raise ValueError(

@@ -8,13 +8,20 @@ import keras
 from keras import ops
 
 from keras_rnn.arguments import given
-from keras_rnn.cells.cell import RecurrentCell
+from keras_rnn.cells.cell import CellMixin
 from keras_rnn.cells.derivatives import DERIVATIVES
-from keras_rnn.hints import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_rnn.hints import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    StepResult,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_rnn")
-class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
+class LSTMCell(CellMixin, keras.layers.LSTMCell):
     """One time step of a long short-term memory.
 
     Beside the hidden state h_t the cell carries a cell state c_t. What it was is kept
@@ -86,7 +93,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
         `dtype` or the policy says: float64, bfloat16 or float16).
 
     Raises:
-        ValueError: see `keras_rnn.cells.RecurrentCell`.
+        ValueError: see `keras_rnn.cells.CellMixin`.
     """
 
     initial_state_names = ("initial_state", "initial_carry")
@@ -131,7 +138,7 @@ class LSTMCell(RecurrentCell, keras.layers.LSTMCell):
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> StepResult:
         """The six equations of h_t and c_t."""
         _, c_prev = states
         i, f, g, o = ops.split(projected + recurrent, 4, axis=-1)

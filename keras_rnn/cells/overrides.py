@@ -9,22 +9,22 @@ import keras
 # What each step goes through in Keras's loop, and the fast pass does in its own way.
 NOT_OF_THE_PASS = (
     "call",
+    "readout",
+    "recurrent_term",
     "drop_inputs",
     "drop_state",
     "get_dropout_mask",
     "get_recurrent_dropout_mask",
     "reset_dropout_mask",
     "reset_recurrent_dropout_mask",
+    "held_masks",
 )
-# What the fast pass computes for all steps at once, or goes back through in
-# `step_backward`.
-OF_THE_BACKWARD_STEP = (
+# The equations, which a kernel of the framework has in its own way.
+OF_THE_EQUATIONS = (
     "step",
-    "recurrent_term",
+    "step_backward",
     "input_weights",
     "recurrent_weights",
-    "readout",
-    "held_masks",
 )
 
 

@@ -53,14 +53,14 @@ class Readout(MixedIntoCell):
         self.output_bias_regularizer = keras.regularizers.get(output_bias_regularizer)
         self.output_kernel_constraint = keras.constraints.get(output_kernel_constraint)
         self.output_bias_constraint = keras.constraints.get(output_bias_constraint)
-        self.output_size = self.units if output_units is None else output_units
+        self.output_size = output_units or self.state_sizes[0]
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.output_units is None:
             return
         self.output_kernel = self.add_weight(
-            shape=(self.units, self.output_units),
+            shape=(self.state_sizes[0], self.output_units),
             name="output_kernel",
             initializer=self.output_kernel_initializer,
             regularizer=self.output_kernel_regularizer,

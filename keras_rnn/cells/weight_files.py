@@ -12,16 +12,16 @@ from keras import ops
 from keras_rnn.hints import Tensor
 
 if TYPE_CHECKING:  # it imports this module
-    from keras_rnn.cells.cell import RecurrentCell
+    from keras_rnn.cells.cell import CellMixin
 
 
 def arrays_for(
-    cell: RecurrentCell, variables: Sequence[keras.Variable], store: Any
+    cell: CellMixin, variables: Sequence[keras.Variable], store: Any
 ) -> list[Tensor]:
     """The arrays of a file for the variables of a cell, with zeros for a missing state.
 
     Args:
-        cell: A built `keras_rnn.cells.RecurrentCell`.
+        cell: A built `keras_rnn.cells.CellMixin`.
         variables: List of its variables, in the order of a file.
         store: What the file holds for this cell: arrays by `"0"`, `"1"`, ...
 
@@ -58,7 +58,7 @@ def _misfit(cell, variables, saved):
         f"The file must hold the weights of {cell.name}: {wanted}. "
         f"Received: {f'weights of the shapes {shapes}' if shapes else 'none'}."
     )
-    states = [(cell.units,)] * len(cell.initial_state_names)
+    states = [(size,) for size in cell.state_sizes]
     if not cell.learn_initial_state and shapes[len(wanted) :] == states:
         message += (
             " It seems to hold a learned initial state as well: load it into a layer "

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_rnn.arguments import as_integers, as_string, as_strings, positive_integer
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 from keras_rnn.export import new_saved_model
 from keras_rnn.generation.network import CharacterNetwork
 from keras_rnn.generation.sampling import Sampling
@@ -103,7 +103,7 @@ class Generator(CharacterNetwork):
     def __init__(
         self,
         vocabulary: str | Iterable[str],
-        cells: RecurrentCell | list[RecurrentCell],
+        cells: CellMixin | list[CellMixin],
         embedding_units: int = 64,
         dropout: float = 0.0,
         conditions: list[str] | None = None,

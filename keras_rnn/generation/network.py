@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_rnn.arguments import as_strings, as_tensor, fraction, positive_integer
 from keras_rnn.backends import kept_apart
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 from keras_rnn.cells.initial_state import independent
 from keras_rnn.generation.carried_states import CarriedStates
 from keras_rnn.hints import Config, Nest, Tensor
@@ -28,7 +28,7 @@ class CharacterNetwork(keras.Model):
     def __init__(
         self,
         characters: int,
-        cells: RecurrentCell | list[RecurrentCell],
+        cells: CellMixin | list[CellMixin],
         embedding_units: int = 64,
         dropout: float = 0.0,
         conditions: list[str] | None = None,

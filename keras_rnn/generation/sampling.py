@@ -7,6 +7,7 @@ exported graph. `Sampling` is all that `Generator.generate` is told of it, check
 
 import operator
 import random
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
@@ -22,7 +23,7 @@ class Sampling:
     """How texts are sampled, and where they end: arguments of `Generator.generate`.
 
     Args:
-        vocabulary: String, the characters that may be sampled.
+        vocabulary: The characters that may be sampled.
         temperature, top_k, top_p, stop, seed: see `Generator.generate`.
 
     Attributes:
@@ -36,7 +37,7 @@ class Sampling:
 
     def __init__(
         self,
-        vocabulary: str,
+        vocabulary: Sequence[str],
         temperature: float,
         top_k: int | None,
         top_p: float | None,

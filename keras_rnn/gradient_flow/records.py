@@ -14,7 +14,7 @@ from keras_rnn.extras import check_installed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# One of `GradientFlow.records`: numbers, and dictionaries by the name of what they are of.
+# One of `GradientFlow.records`: numbers, and dictionaries of them by name.
 Record = dict[str, Any]
 
 

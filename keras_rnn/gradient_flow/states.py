@@ -48,9 +48,10 @@ def state_gradients(
 
     Returns:
         Dictionary with a float64 array for each recurrent layer, of shape
-        `(timesteps,)`, or `(batch, timesteps)` with `per_example`. The names are those of the layers,
-        `outer/inner` where one is inside the other. A stack of cells has an entry for
-        each, `layer/cell`, and a layer that is called again gets another, `layer (2)`.
+        `(timesteps,)`, or `(batch, timesteps)` with `per_example`. The names are those
+        of the layers, `outer/inner` where one is inside the other. A stack of cells has
+        an entry for each, `layer/cell`, and a layer that is called again gets another,
+        `layer (2)`.
 
     Raises:
         ValueError: the model is not compiled, has no recurrent layer with such a state,

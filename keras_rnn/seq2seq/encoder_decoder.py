@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_rnn.arguments import as_integers, as_string, as_strings, positive_integer
 from keras_rnn.backends import compiled
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 from keras_rnn.export import new_saved_model
 from keras_rnn.hints import Config, StrPath, Tensor
 from keras_rnn.pieces import vocabulary_of
@@ -116,7 +116,7 @@ class EncoderDecoder(EncoderDecoderNetwork):
         self,
         source_vocabulary: str | Iterable[str],
         target_vocabulary: str | Iterable[str],
-        cells: RecurrentCell | list[RecurrentCell],
+        cells: CellMixin | list[CellMixin],
         embedding_units: int = 64,
         bidirectional: bool = False,
         attention: str | keras.layers.Attention | None = None,

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_rnn.arguments import as_tensor, positive_integer
-from keras_rnn.cells import RecurrentCell
+from keras_rnn.cells import CellMixin
 from keras_rnn.hints import Config, Tensor
 from keras_rnn.levels import different_cells, one_step
 from keras_rnn.rnn import RNN
@@ -32,7 +32,7 @@ class EncoderDecoderNetwork(keras.Model):
         self,
         source_characters: int,
         target_characters: int,
-        cells: RecurrentCell | list[RecurrentCell],
+        cells: CellMixin | list[CellMixin],
         embedding_units: int = 64,
         bidirectional: bool = False,
         attention: str | keras.layers.Attention | None = None,

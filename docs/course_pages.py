@@ -1,0 +1,206 @@
+"""Brings what the site shows, and what stands elsewhere, into the folder of its sources.
+
+The lessons (`notebooks/en`), their solutions (`tutorials/solutions`), the texts beside
+programs and the changelog have their place in the repository. Sphinx reads nothing
+outside its own folder: here they are copied there, with their links turned into links
+of the site. What is copied, Git ignores.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+COPIES = DOCS / "course", DOCS / "also"
+
+# Markdown's [text](target), of targets within the repository.
+LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
+
+BESIDE_A_LESSON = (
+    "{download}`Download this notebook <%s>` · {download}`or the script <%s>`\n"
+)
+NOT_RUN = (
+    ":::{note}\nThis lesson has not been run yet: its tables and pictures are missing "
+    "here.\n:::\n"
+)
+
+
+def lessons():
+    """The lessons, in their order: `Path`s of percent scripts."""
+    return sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
+
+
+def executed(script):
+    """The notebook of a lesson, with its outputs. It may be missing."""
+    return ROOT / "notebooks" / "en" / f"{script.stem}.ipynb"
+
+
+def sources():
+    """All that is copied: for each file of the repository, its place in `docs/`."""
+    places = {
+        ROOT / "tutorials" / "README.md": "course/index.md",
+        ROOT / "tutorials" / "distributed_training.md": "also/several_devices.md",
+        ROOT / "examples" / "serve" / "README.md": "also/serve.md",
+        ROOT / "README.md": "index.md",  # not copied: the first page has its matter
+        ROOT / "CONTRIBUTING.md": "also/contributing.md",
+        ROOT / "CHANGELOG.md": "also/changelog.md",
+    }
+    for script in lessons():
+        places[script] = f"course/{script.stem}.ipynb"
+        solution = script.parent / "solutions" / script.name
+        if solution.exists():
+            places[solution] = f"course/solutions/{script.stem}.ipynb"
+    return {source: DOCS / place for source, place in places.items()}
+
+
+def copy(strict=False):
+    """Copies all of it, and removes what was copied before and is gone.
+
+    Args:
+        strict: Boolean: whether each lesson must have been run.
+
+    Raises:
+        ValueError: with `strict`, lessons have no notebook in `notebooks/en`.
+    """
+    missing = [script.stem for script in lessons() if not executed(script).exists()]
+    if strict and missing:
+        raise ValueError(
+            f"`notebooks/en` must have a notebook of each lesson. Missing: {missing}. "
+            "Run `python notebooks/make.py`."
+        )
+    places = sources()
+    for folder in COPIES:
+        for path in folder.rglob("*"):
+            if path.is_file() and path not in places.values():
+                path.unlink()
+    for source, place in places.items():
+        if not any(folder in place.parents for folder in COPIES):
+            continue
+        if source.suffix == ".md":
+            text = with_links_of_the_site(source.read_text("utf-8"), source, place)
+            if place.name == "index.md":
+                text = _course_page(text)
+        else:
+            text = nbformat.writes(_notebook(source, place)) + "\n"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # What is as it was keeps its date: Sphinx need not read it again.
+        if not place.exists() or place.read_text("utf-8") != text:
+            place.write_text(text, "utf-8")
+
+
+def with_links_of_the_site(text, source, place):
+    """A Markdown text of the repository with links that work where it is shown.
+
+    A file that has a page becomes a link to that page, another one a download. Folders
+    have no page: their name stays.
+
+    Args:
+        text: String.
+        source: `Path` of the file that it is from.
+        place: `Path` of the file in `docs/` that it is for, the same for what is there.
+    """
+    places, here = sources(), place.parent
+
+    def link(found):
+        name, target, anchor = found[1], found[2], found[3] or ""
+        path = Path(os.path.normpath(source.parent / target))
+        if path.is_dir():
+            return f"`{name.strip('`')}`"
+        if not path.exists():  # no link at all, but code: f[a](b)
+            return found[0]
+        way = Path(os.path.relpath(places.get(path, path), here)).as_posix()
+        is_page = path in places or (DOCS in path.parents and path.suffix == ".md")
+        if is_page or path.suffix in (".png", ".svg"):
+            return f"[{name}]({way}{anchor})"
+        return f"{{download}}`{name.strip('`')} <{way}>`"
+
+    return LINK.sub(link, text)
+
+
+def _notebook(script, place):
+    """A lesson or a solution as the notebook that the site shows."""
+    is_lesson = script.parent.name == "tutorials"
+    ran = is_lesson and executed(script).exists()
+    notebook = nbformat.read(executed(script), 4) if ran else jupytext.read(script)
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {
+                "display_name": "Python 3",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+        }
+    )
+    # What fetches the course where it is missing is for who opens the notebook there.
+    notebook.cells = [
+        cell for cell in notebook.cells if "fetch" not in cell.metadata.get("tags", [])
+    ]
+    for i, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{i}"
+        if cell.cell_type == "markdown":
+            cell.source = with_links_of_the_site(cell.source, script, place)
+    if is_lesson:
+        files = [
+            Path(os.path.relpath(path, place.parent)).as_posix()
+            for path in (executed(script), script)
+        ]
+        note = BESIDE_A_LESSON % tuple(files) if ran else NOT_RUN
+        title, rest = notebook.cells[0].source.split("\n", 1)
+        notebook.cells[0].source = f"{title}\n\n{note}\n{rest.lstrip()}"
+    return notebook
+
+
+def _course_page(text):
+    """The table of contents of the course, with what Sphinx needs to list its pages."""
+    text = re.sub(r"(?:^\|.*\|\n)+", _cards, text, count=1, flags=re.MULTILINE)
+    explore = DOCS / "explore" / "index.html"
+    if explore.exists():
+        text += (
+            "\nTo play with: "
+            "<a href='../explore/index.html'>explore a network of two units</a>, with "
+            "sliders for its weights.\n"
+        )
+    pages = [script.stem for script in lessons()]
+    solutions = [
+        f"solutions/{path.stem}"
+        for path in lessons()
+        if (path.parent / "solutions" / path.name).exists()
+    ]
+    for caption, names in (
+        ("Lessons", pages),
+        ("Solutions", solutions),
+    ):
+        lines = [
+            "```{toctree}",
+            ":hidden:",
+            f":caption: {caption}",
+            ":maxdepth: 1",
+            "",
+        ]
+        text += "\n" + "\n".join([*lines, *names, "```"]) + "\n"
+    return text
+
+
+def _cards(table):
+    """The table of the lessons as cards with a picture each, which fit a phone, too.
+
+    Args:
+        table: Match of the table. Its columns are the number, the link, the question,
+            and whatever else.
+    """
+    lines = ["::::{grid} 1 2 2 3", ":gutter: 3", ""]
+    for row in table[0].strip().split("\n")[2:]:
+        number, link, question, *others = (c.strip() for c in row.strip("|").split("|"))
+        title, page = re.fullmatch(r"\[(.*)\]\((.*)\.ipynb\)", link).groups()
+        lines += [f":::{{grid-item-card}} {number} {title}", f":link: {page}"]
+        lines += [":link-type: doc"]
+        if (DOCS / "pictures" / f"{number}.png").exists():
+            lines += [f":img-top: ../pictures/{number}.png"]
+            lines += [f":img-alt: A picture from lesson {number}"]
+        lines += ["", question, "", " · ".join(f"*{o}*" for o in others if o), ":::"]
+    return "\n".join([*lines, "::::", ""])
