@@ -102,22 +102,25 @@ def measure_length(steps, rounds, sample, size):
     import keras_rnn
 
     x = numpy.random.default_rng(0).normal(size=(8, steps, size)).astype("float32")
-    inputs, calls = tf.constant(x), {}
-    for name, cell in (
-        ("minGRU", keras_rnn.MinGRUCell(2 * size)),
-        ("GRU", keras_rnn.GRUCell(2 * size)),
-    ):
+    inputs = tf.constant(x)
+
+    def step_of(cell):
         layer = keras_rnn.RNN(cell, return_sequences=True)
         layer.build(x.shape)
-        variables = layer.trainable_variables
 
         @tf.function
-        def train(layer=layer, variables=variables):
+        def train():
             with tf.GradientTape() as tape:
                 loss = tf.reduce_sum(layer(inputs, training=True) ** 2)
-            return tape.gradient(loss, variables)
+            return tape.gradient(loss, layer.trainable_variables)
 
-        calls[name] = lambda train=train: train()[0].numpy()
+        return lambda: train()[0].numpy()
+
+    cells = {
+        "minGRU": keras_rnn.MinGRUCell(2 * size),
+        "GRU": keras_rnn.GRUCell(2 * size),
+    }
+    calls = {name: step_of(cell) for name, cell in cells.items()}
     return interleaved(calls, rounds, sample)[1]
 
 
