@@ -192,14 +192,10 @@ def show(figure, name):
     if _lesson["notebook"]:
         from IPython.display import display
 
-<<<<<<< HEAD
-        alt = {"alt": plots.description(figure)}
-        display(figure, metadata={"image/png": alt})
-=======
         if not figure.axes:  # of texts alone: IPython takes it for empty
             figure.add_axes((0, 0, 1, 1)).set_axis_off()
-        display(figure)
->>>>>>> site
+        alt = {"alt": plots.description(figure)}
+        display(figure, metadata={"image/png": alt})
     plots.save_figure(figure, path)
     if not _lesson["notebook"]:
         print(f"The figure is in {path}")
