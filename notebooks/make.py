@@ -81,7 +81,8 @@ def with_links_from_here(text, script):
         if not path.exists():  # no link at all, but code: f[a](b)
             return found[0]
         path = path_of(path) if path in LESSONS else path
-        return f"]({Path(os.path.relpath(path, here)).as_posix()}{found[2] or ""})"
+        way = Path(os.path.relpath(path, here)).as_posix()
+        return f"]({way}{found[2] or ''})"
 
     return re.sub(r"\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)", link, text)
 
