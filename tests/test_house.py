@@ -42,7 +42,7 @@ def rooms_of(name):
                     yield rest.partition(".")[0]
 
 
-@pytest.mark.parametrize("name", BELOW)
+@pytest.mark.parametrize("name", sorted(BELOW))
 def test_imports_run_one_way(name):
     assert set(rooms_of(name)) <= BELOW[name] | {name}
 
