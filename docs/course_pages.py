@@ -16,6 +16,7 @@ import nbformat
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 COPIES = DOCS / "course", DOCS / "also"
+EXPLORE = DOCS / "explore" / "index.html"
 
 # Markdown's [text](target), of targets within the repository.
 LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
@@ -108,6 +109,10 @@ def with_links_of_the_site(text, source, place):
     def link(found):
         name, target, anchor = found[1], found[2], found[3] or ""
         path = Path(os.path.normpath(source.parent / target))
+        if path.suffix == ".ipynb":  # of a lesson
+            path = ROOT / "tutorials" / f"{path.stem}.py"
+        if path == EXPLORE:  # not made by Sphinx
+            return f"<a href='../explore/index.html'>{name}</a>"
         if path.is_dir():
             return f"`{name.strip('`')}`"
         if not path.exists():  # no link at all, but code: f[a](b)
@@ -143,7 +148,8 @@ def _notebook(script, place):
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i}"
         if cell.cell_type == "markdown":
-            cell.source = with_links_of_the_site(cell.source, script, place)
+            source = executed(script) if ran else script
+            cell.source = with_links_of_the_site(cell.source, source, place)
     if is_lesson:
         files = [
             Path(os.path.relpath(path, place.parent)).as_posix()
@@ -158,13 +164,6 @@ def _notebook(script, place):
 def _course_page(text):
     """The table of contents of the course, with what Sphinx needs to list its pages."""
     text = re.sub(r"(?:^\|.*\|\n)+", _cards, text, count=1, flags=re.MULTILINE)
-    explore = DOCS / "explore" / "index.html"
-    if explore.exists():
-        text += (
-            "\nTo play with: "
-            "<a href='../explore/index.html'>explore a network of two units</a>, with "
-            "sliders for its weights.\n"
-        )
     pages = [script.stem for script in lessons()]
     solutions = [
         f"solutions/{path.stem}"

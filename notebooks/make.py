@@ -54,6 +54,8 @@ def sources(script):
     notebook.cells.insert(1, fetch)
     for i, cell in enumerate(notebook.cells):
         cell.id = f"{script.stem[:2]}-{i:03}"
+        if cell.cell_type == "markdown":
+            cell.source = with_links_from_here(cell.source, script)
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {
@@ -65,6 +67,24 @@ def sources(script):
         }
     )
     return notebook
+
+
+def with_links_from_here(text, script):
+    """A text of a lesson whose links lead to the same files from its notebook.
+
+    Another lesson is its notebook.
+    """
+    here = path_of(script).parent
+
+    def link(found):
+        path = Path(os.path.normpath(script.parent / found[1]))
+        if not path.exists():  # no link at all, but code: f[a](b)
+            return found[0]
+        path = path_of(path) if path in LESSONS else path
+        way = Path(os.path.relpath(path, here)).as_posix()
+        return f"]({way}{found[2] or ''})"
+
+    return re.sub(r"\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)", link, text)
 
 
 def execute(script, **parameters):

@@ -345,6 +345,8 @@ lesson.record(measured=measured, outputs=ys, softmax=p, dense=y_dense, growth=gr
 # 5. Add 10 to all logits: why does the softmax not change? And show that for two classes
 #    $p_1 = 1 / (1 + e^{-(s_1 - s_2)})$, the *sigmoid* of their difference.
 #
-# They are solved in [solutions/02_the_equations.py](solutions/02_the_equations.py). The
+# To try other numbers, open [two units, unfolded](../docs/explore/index.html): a page on
+# which each of them can be changed. The exercises are solved in
+# [solutions/02_the_equations.py](solutions/02_the_equations.py). The
 # next lesson goes through the same network in the other direction:
 # [Back-propagation through time](03_backpropagation_through_time.py).

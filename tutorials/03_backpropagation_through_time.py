@@ -347,6 +347,8 @@ lesson.record(
 # 5. For very long sequences, *truncated* back-propagation stops $k$ steps back. Let a network
 #    of 20 steps learn the sign of its first input, with $k = 20$ and less. What is lost?
 #
-# Solved: [solutions](solutions/03_backpropagation_through_time.py). Each step back
+# Solved: [solutions](solutions/03_backpropagation_through_time.py). On the page
+# [two units, unfolded](../docs/explore/index.html) each number of this network can be
+# changed, and a click on a gradient writes out its sum. Each step back
 # multiplies by $W_{hh}^\top$ and by $1 - h_t^2$. What a hundred such steps do to a gradient
 # is the next lesson: [Vanishing gradients](04_vanishing_gradients.py).

@@ -369,6 +369,8 @@ lesson.record(**found, forget_bias=curves, costs=costs)
 #    before training: how much did we leave out?
 # 5. Is it the number of weights? Give the Elman network as many as the LSTM has.
 #
-# They are solved in [solutions/05_gates.py](solutions/05_gates.py). The next lesson puts
+# They are solved in [solutions/05_gates.py](solutions/05_gates.py). On the page
+# [two units, unfolded](../docs/explore/index.html) a gate repairs a gradient that explodes:
+# try the button "it explodes", then GRU, then its $b_z$. The next lesson puts
 # layers on top of each other, and reads from both ends:
 # [Deep and bidirectional networks](06_deep_and_bidirectional.py).

@@ -196,10 +196,11 @@ lesson.table([{"model": name, "nats per character": n} for name, n in nats.items
 
 # %% [markdown]
 # Compare: what does the carried state bring, and what a cell with gates, which can keep
-# what it has read (lesson 05)? The 5-gram is a hard yardstick. It has all of the
-# training text at hand, and looks up what it needs; the network has only its weights,
-# but a memory that does not end after four characters. A larger one that reads all
-# reviews gets ahead of it: [train_characters.py](../examples/train_characters.py).
+# what it has read (lesson 05)? The 5-gram is a hard yardstick, and none of these small
+# networks is better. It has all of the training text at hand, and looks up what it needs;
+# the network has only its weights, but a memory that does not end after four characters.
+# Does a larger one that reads all reviews get ahead? The program
+# [train_characters.py](../examples/train_characters.py) prints both.
 #
 # ## One to many: the kind sets the initial state
 #
@@ -242,6 +243,11 @@ recognised = np.mean(right)
 print(f"kinds that it finds out: {recognised:.0%} of {len(right)}")
 
 # %% [markdown]
+# That is not far from one half. To guess a character, spelling counts much more than the
+# kind, so spelling is learned first; and what $h_0$ says has to come through all characters
+# of the review. Does a larger network, trained for longer, make more of the kind?
+# [train_characters.py](../examples/train_characters.py) measures the same share.
+#
 # ## Summary
 #
 # 1. One to many: one input sets the initial state, the output is fed back in.

@@ -190,10 +190,10 @@ print(f"the same texts: {alike:.1%}")
 # %% [markdown]
 # ## What is hard about it?
 #
-# Look at the table again: after a whole pass over the dates few are right. All that was
-# read has to pass through one vector, $h_S$, and to get there, what was read first has
-# to come through every later step; so has its gradient. For ten characters a vector of
-# `units` numbers is enough in the end. For longer texts it is a *bottleneck*.
+# Look at the table of the training again: after a whole pass over the dates few are right.
+# All that was read has to pass through one vector, $h_S$, and to get there, what was read
+# first has to come through every later step; so has its gradient. For ten characters a
+# vector of `units` numbers is enough in the end. For longer texts it is a *bottleneck*.
 #
 # ## Attention: looking back at every state
 #
@@ -316,6 +316,13 @@ lesson.table(table)
 for english_text, *told in [*zip(*ways.values())][:4]:
     print(f"\n{english_text}\n  {told[-1]}")
 
+# %% [markdown]
+# Read the examples, too. With attention the names are mostly right, but how long ago it was
+# is often wrong, so that few phrases are right as a whole. That is why the two measures
+# differ: BLEU counts whatever fits. It is much higher with attention, while exact match need
+# not be. Six passes over 10,000 pairs are not enough for all of it. Where does the network
+# look?
+
 # %%
 text = phrase[0] if pairs else "Malta and Spain, 3 weeks ago"
 told = attending.translate(text)
@@ -326,8 +333,10 @@ figure = drawings_of_translation.draw_alignments(
 lesson.show(figure, "attention_to_words.png")
 
 # %% [markdown]
-# "ago" is read last, and "il y a" has to be written before the number: where does the
-# network look for it? With real sentences such a picture is less neat.
+# For most pieces of the names it looks where they stand. The time is another matter. "ago" is
+# read last, and "il y a" has to be written before the number. There the picture is harder to
+# read: the encoder reads from both ends, so each $h_s$ knows something of all pieces, and
+# the network may look at any of them. Attention says where it looks, not what it finds.
 #
 # ## Summary
 #

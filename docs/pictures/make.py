@@ -13,20 +13,8 @@ import io
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[2] / "tutorials"))
-
-# It sets the look of the plots.
-from workshop import memory_tasks, plots  # noqa: F401
-
-# isort: split
-import keras
-import matplotlib.pyplot as plt
 import nbformat
-import numpy as np
-from keras import layers
 from PIL import Image
-
-import keras_rnn
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 480  # of a small picture, more than it has on a page: for fine screens
@@ -39,7 +27,7 @@ LESSONS = {
     "06_deep_and_bidirectional": "both.png",
     "07_sentiment_classification": "opinions.png",
     "08_video_classification": "clips.png",
-    "09_named_entities": "tagged.png",
+    "09_named_entities": "both_ways.png",
     "10_character_generation": "temperature.png",
     "11_translation": "encoder_decoder.png",
     "12_forecasting": "series.png",
@@ -48,6 +36,19 @@ LESSONS = {
 
 def draw_gradient(steps=50, units=64, batches=200):
     """The norm of dL/dh_t at each step, as a GRU learns: the one watched in lesson 04."""
+    sys.path.append(str(ROOT / "tutorials"))
+    # It sets the look of the plots.
+    from workshop import memory_tasks, plots  # noqa: F401
+
+    # isort: split
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from keras import layers
+
+    import keras_rnn
+
+    plt.rcParams["font.size"] = 16
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras_rnn.GRU(units, name="gru"), layers.Dense(1)])
     model.compile(keras.optimizers.Adam(1e-2, global_clipnorm=1.0), "mse")
@@ -96,7 +97,6 @@ def main():
     parser.add_argument("--gradient", action="store_true", help="train for it, too")
     folder, buffer = Path(__file__).parent, io.BytesIO()
     if parser.parse_args().gradient:
-        plt.rcParams["font.size"] = 16
         draw_gradient().savefig(buffer)
         write(Image.open(buffer), folder / "gradient.png")
     for stem, name in LESSONS.items():

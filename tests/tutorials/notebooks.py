@@ -37,6 +37,9 @@ def check(notebook):
         for output in cell.outputs:
             assert output.output_type != "error", f"{cell.source}\n{output}"
             assert output.get("name") != "stderr", f"{cell.source}\n{output.text}"
+            shown = output.get("data", {})
+            is_figure = shown.get("text/plain", "").startswith("<Figure")
+            assert "image/png" in shown or not is_figure, cell.source  # no picture
     telling = [cell for cell in code if not _is_plumbing(cell)]
     silent = [cell.source for cell in telling if not cell.outputs]
     assert telling and 5 * len(silent) <= len(telling), "\n\n".join(silent)

@@ -192,6 +192,8 @@ def show(figure, name):
     if _lesson["notebook"]:
         from IPython.display import display
 
+        if not figure.axes:  # of texts alone: IPython takes it for empty
+            figure.add_axes((0, 0, 1, 1)).set_axis_off()
         alt = {"alt": plots.description(figure)}
         display(figure, metadata={"image/png": alt})
     plots.save_figure(figure, path)

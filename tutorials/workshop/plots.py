@@ -66,7 +66,8 @@ def description(figure):
     legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
     shown = [t.get_text() for legend in legends if legend for t in legend.get_texts()]
     if not any(parts) and not shown:  # a drawing: what is written in it
-        shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+        texts = [*figure.texts, *(t for axes in figure.axes for t in axes.texts)]
+        shown = [text.get_text() for text in texts]
     text = ". ".join(dict.fromkeys(part for part in parts if part))
     listed = ", ".join(dict.fromkeys(name for name in shown if name))
     words = ": ".join(part for part in (text, listed) if part).split()
