@@ -60,7 +60,8 @@ class Pass:
         self.cell = cell
         # A loop is traced and compiled once, not at each call: for the cell as it is.
         self._compiled: dict[Any, Any] = {}
-        self._assignments, self._step = None, None
+        self._assignments: int | None = None
+        self._step: Any = None
 
     @property
     def step(self) -> Any:
