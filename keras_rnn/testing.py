@@ -36,7 +36,8 @@ def check_cell(cell: CellMixin, features: int = 2, seed: int = 0) -> None:
         AssertionError: says what does not hold, and by how much.
 
     Example:
-    >>> check_cell(keras_rnn.PeepholeLSTMCell(3))
+    >>> import keras_rnn
+    >>> check_cell(keras_rnn.MinGRUCell(3))
     """
     exact = backend in ("tensorflow", "torch")
     dtype, tolerance = ("float64", 1e-6) if exact else ("float32", 1e-3)
