@@ -189,16 +189,15 @@ def show(figure, name):
         name: String, the name of the file: "learning_curves.png".
     """
     path = _lesson["folder"] / name
-    if _lesson["notebook"]:
-        from IPython.display import display
-
-        if not figure.axes:  # of texts alone: IPython takes it for empty
-            figure.add_axes((0, 0, 1, 1)).set_axis_off()
-        alt = {"alt": plots.description(figure)}
-        display(figure, metadata={"image/png": alt})
     plots.save_figure(figure, path)
     if not _lesson["notebook"]:
         print(f"The figure is in {path}")
+        return
+    from IPython.display import display
+
+    if not figure.axes:  # of texts alone: IPython takes it for empty
+        figure.add_axes((0, 0, 1, 1)).set_axis_off()
+    display(figure, metadata={"image/png": {"alt": plots.description(figure)}})
 
 
 def table(rows):
