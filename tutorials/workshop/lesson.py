@@ -197,6 +197,7 @@ def show(figure, name):
 
     if not figure.axes:  # of texts alone: IPython takes it for empty
         figure.add_axes((0, 0, 1, 1)).set_axis_off()
+        figure.set_layout_engine("none")
     display(figure, metadata={"image/png": {"alt": plots.description(figure)}})
 
 
