@@ -16,9 +16,7 @@ Run it on a quiet machine. Two tables, in Markdown, and `lengths.png`:
 """
 
 import argparse
-import datetime
 import os
-import platform
 import statistics
 from pathlib import Path
 
@@ -27,8 +25,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy  # noqa: E402
 import report  # noqa: E402
-from peers import CORES, SIX_SHAPES, Ours, Problem  # noqa: E402
-from train_step import interleaved  # noqa: E402
+from peers import SIX_SHAPES, Ours, Problem  # noqa: E402
+from train_step import interleaved, machine  # noqa: E402
 
 LENGTHS = [100, 300, 1000, 3000, 10_000]
 SAMPLE = 0.02  # seconds, at least
@@ -157,8 +155,7 @@ def main():
         shapes, lengths, size, rounds, sample = {"A": (4, 6, 3, 5)}, [10, 20], 4, 2, 0.0
 
     record = {
-        "machine": f"{CORES} cores, {platform.machine()}",
-        "date": str(datetime.date.today()),
+        "machine": machine(),
         "steps": {},
         "lengths": {},
     }

@@ -90,7 +90,8 @@ def setup(app):
     public = {
         *keras_rnn.__all__,
         "bptt.Pass",
-        "cells.RecurrentCell",
+        "cells.CellMixin",
+        "cells.LinearCell",
         "datasets.MovieReviews",
         "gradient_flow.JacobianSpectrum",
     }

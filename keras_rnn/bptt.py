@@ -43,7 +43,7 @@ from keras import ops, tree
 
 from keras_rnn.backends import choose, custom_gradient, project, shards, split
 from keras_rnn.cells import CellMixin
-from keras_rnn.cells.dense import dense
+from keras_rnn.cells.dense import dense, recurrent_term
 from keras_rnn.hints import Tensor
 from keras_rnn.states import masked
 from keras_rnn.step_gradients import gradients_of_step
@@ -145,7 +145,7 @@ class Pass:
                     # The terms of all steps again, as two products, and h_{t-1}.
                     terms = [
                         dense(x, *input_weights),
-                        _recurrent(_one_later(h_0, h_dropped), recurrent_weights),
+                        recurrent_term(_one_later(h_0, h_dropped), recurrent_weights),
                         _one_later(first[0], h),
                     ]
                 transposed = [ops.transpose(each) for each in recurrent_weights[:1]]
@@ -213,7 +213,7 @@ class Pass:
         def step(states, slices):
             projected, *masks = slices
             h_prev = states[0] * drops[0] if drops else states[0]
-            recurrent = _recurrent(h_prev, weights)
+            recurrent = recurrent_term(h_prev, weights)
             new, saved = self.step.forward(projected, recurrent, states, own_weights)
             for mask in masks:
                 new = masked(mask, new, states)
@@ -291,11 +291,6 @@ class Pass:
 def _joined(parts):
     """The parts of a batch, one below the other."""
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
-
-
-def _recurrent(h_prev, weights):
-    """The recurrent term: h_{t-1} @ recurrent_kernel, or h_{t-1} where there is none."""
-    return dense(h_prev, *weights) if weights else h_prev
 
 
 def _one_later(first, sequence):

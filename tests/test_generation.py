@@ -16,6 +16,7 @@ from keras_rnn import (
     Generator,
     GRUCell,
     LSTMCell,
+    ProjectedLSTMCell,
     windows,
 )
 from tests import oracle
@@ -54,7 +55,7 @@ def own_call():
 
 
 def learned_states(model, condition=None):
-    """The first state of each level of Elman cells, as arrays (units,)."""
+    """The initial state of each level of Elman cells, as arrays (units,)."""
     if condition is None:
         return [oracle.weights_of(r.cell)["initial_state"] for r in model.levels]
     by_name = {w.name: keras.ops.convert_to_numpy(w) for w in model.weights}
@@ -120,6 +121,16 @@ def test_a_step_is_a_step_of_the_trained_pass(model):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b), atol=1e-5
         )
+
+
+@pytest.mark.parametrize("conditions", [None, ["a", "b"]])
+def test_states_of_different_sizes(conditions):
+    """Of the LSTM with a projection h_t is narrower than c_t."""
+    model = generator(ProjectedLSTMCell(6, 3), ElmanCell(4), conditions=conditions)
+    condition = conditions and conditions[0]
+    assert len(model.generate("the c", length=5, condition=condition, seed=1)) >= 5
+    states = model.get_initial_state(2, conditions and [0, 1])
+    assert [[s.shape[1] for s in level] for level in states] == [[3, 6], [4]]
 
 
 def test_reading_on_from_a_state_is_reading_the_whole():

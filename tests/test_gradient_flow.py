@@ -301,7 +301,7 @@ def test_several_outputs_and_losses(random):
     model.compile("sgd", loss=["mse", "mse"], loss_weights=[0.0, 0.0])
     x, y, _ = batch(random)
     (found,) = state_gradients(model, x, [y, y]).values()
-    # L = 0.01 * sum of squares / batch: its gradient by h_T.
+    # L = 0.01 * sum of squares / batch: its gradient w.r.t. h_T.
     last = keras.ops.convert_to_numpy(model.get_layer("memory")(x))
     check(found[-1], np.linalg.norm(0.02 * last / BATCH))
     assert np.all(found[:-1] > 0)

@@ -169,7 +169,7 @@ def test_an_overridden_initial_state(kind):
 
 def test_a_backward_step_of_ones_own_is_taken():
     class Halved(ElmanCell):
-        """The gradient with respect to each state is halved on its way back."""
+        """The gradient with respect to each state is halved in the backward pass."""
 
         def step_backward(self, d_states, h, saved):
             return super().step_backward([0.5 * each for each in d_states], h, saved)

@@ -134,7 +134,7 @@ def _is_compiled_whole():
 def _differentiable(compiled, loop):
     """A compiled loop, which has no gradient, with that of the same loop in a graph.
 
-    The pass has its gradient by hand: that of its loops is needed for the gradient of a
+    The pass has a hand-written gradient: that of its loops is needed for the gradient of a
     gradient only.
 
     Args:

@@ -121,7 +121,7 @@ def custom_gradient(function: Callable) -> Callable:
 
 
 def with_all_derivatives(function: Callable, plain: Callable) -> Callable:
-    """A function with a gradient by hand, and the other derivatives of an equal one.
+    """A function with a hand-written gradient, and the other derivatives of an equal one.
 
     What `torch.func` and forward mode ask for beside a gradient (a batch of batches, a
     tangent) they find themselves in the operations of `plain`, and so does

@@ -16,7 +16,7 @@ import keras
 from keras import ops
 
 from keras_rnn.arguments import fraction, positive_integer
-from keras_rnn.cells.dense import dense
+from keras_rnn.cells.dense import dense, recurrent_term
 from keras_rnn.cells.derivatives import DERIVATIVES
 from keras_rnn.cells.dropout import SharedDropout
 from keras_rnn.cells.initial_state import LearnedInitialState
@@ -142,8 +142,7 @@ class CellMixin(LearnedInitialState, Readout, SharedDropout):
         Returns:
             Tensor of shape `(batch, gates)`.
         """
-        weights = self.recurrent_weights()
-        return dense(h_prev, *weights) if weights else h_prev
+        return recurrent_term(h_prev, self.recurrent_weights())
 
     def step(
         self, projected: Tensor, recurrent: Tensor, states: list[Tensor]

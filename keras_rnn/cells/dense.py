@@ -16,3 +16,8 @@ def dense(inputs: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
         return ops.reshape(rows, (*ops.shape(inputs)[:-1], kernel.shape[1]))
     outputs = inputs @ kernel  # `ops.matmul` would round float64 to float32 on PyTorch
     return outputs if bias is None else outputs + bias
+
+
+def recurrent_term(h_prev: Tensor, weights: list[Tensor]) -> Tensor:
+    """h_{t-1} @ recurrent_kernel (+ bias), or h_{t-1} where there are no weights."""
+    return dense(h_prev, *weights) if weights else h_prev

@@ -18,9 +18,9 @@ EPSILON = 1e-5  # added to the variance, as in PyTorch
 
 def normalised(values: Tensor) -> Tensor:
     """Values with mean 0 and variance 1 over the last axis."""
-    mean = ops.mean(values, axis=-1, keepdims=True)
-    centred = values - mean
-    variance = ops.mean(centred * centred, axis=-1, keepdims=True)
+    size = values.shape[-1]  # `ops.mean` would round float64 to float32 on PyTorch
+    centred = values - ops.sum(values, axis=-1, keepdims=True) / size
+    variance = ops.sum(centred * centred, axis=-1, keepdims=True) / size
     return centred * ops.rsqrt(variance + EPSILON)
 
 

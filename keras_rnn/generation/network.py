@@ -52,9 +52,9 @@ class CharacterNetwork(keras.Model):
         for i, cell in enumerate(cells):
             if self.conditions:
                 cell.learn_initial_state = False
-                for name in cell.initial_state_names:
+                for name, size in zip(cell.initial_state_names, cell.state_sizes):
                     weight = self.add_weight(
-                        shape=(len(self.conditions), cell.units),
+                        shape=(len(self.conditions), size),
                         name=f"level_{i}_{name}",
                         initializer=independent(cell.initial_state_initializer),
                         regularizer=cell.initial_state_regularizer,
@@ -69,7 +69,7 @@ class CharacterNetwork(keras.Model):
         self.logits = keras.layers.Dense(characters, dtype=dtype.variable_dtype)
         self.logits.build((None, None, width))
         self.built = True
-        sizes = [cell.units for cell in cells for _ in cell.initial_state_names]
+        sizes = [size for cell in cells for size in cell.state_sizes]
         self._carried = CarriedStates(sizes)
 
     def get_config(self) -> Config:

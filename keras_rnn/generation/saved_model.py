@@ -117,9 +117,9 @@ def save_generator(model: Any, loop: WritingLoop, path: StrPath) -> None:
 
     class_of_row = {"condition": text("condition")} if model.conditions else {}
     states = {
-        name: tf.TensorSpec((None, cell.units), cell.compute_dtype, name)
+        name: tf.TensorSpec((None, size), cell.compute_dtype, name)
         for cell, level in zip((level.cell for level in model.levels), names)
-        for name in level
+        for name, size in zip(level, cell.state_sizes)
     }
     arguments = {
         generate: {

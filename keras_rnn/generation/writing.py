@@ -113,10 +113,7 @@ class WritingLoop:
         """`begin` or `write`, compiled once for all sizes, or as the backend can."""
         if name not in self._compiled:
             states = [
-                [
-                    ((None, cell.units), cell.compute_dtype)
-                    for _ in cell.initial_state_names
-                ]
+                [((None, size), cell.compute_dtype) for size in cell.state_sizes]
                 for cell in (level.cell for level in self.model.levels)
             ]
             ids, integer, number = ((None,), "int32"), ((), "int32"), ((), "float32")
