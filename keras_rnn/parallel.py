@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_rnn.backends import associative_scan
 from keras_rnn.cells import LinearCell
 from keras_rnn.cells.dense import dense
 from keras_rnn.hints import Tensor
@@ -48,8 +49,7 @@ class ParallelScan:
 
         def both(earlier, later):
             (a_1, b_1), (a_2, b_2) = earlier, later
-            return cell.product(a_2, a_1), cell.product(a_2, b_1) + b_2
+            return [cell.product(a_2, a_1), cell.product(a_2, b_1) + b_2]
 
-        _, sequence = ops.associative_scan(both, (a, b), axis=1)
-        sequence = ops.cast(sequence, cell.compute_dtype)  # of float64, on PyTorch
+        _, sequence = associative_scan(both, [a, b])
         return sequence, [sequence[:, -1]]

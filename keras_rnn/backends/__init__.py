@@ -6,6 +6,7 @@ them; those of the backend that Keras runs on are taken. They are:
 - `scan`, which carries a state through a sequence; `choose`, which makes of a loop over
   it what runs fast; `project`, what such a loop reads; and `shards` and `split`, which
   cut a batch into parts whose loops run side by side;
+- `associative_scan`, of what needs no loop;
 - `native`, the kernel of the framework that runs a cell over all steps at once;
 - `custom_gradient`, for a function of several results whose gradient is by hand;
 - `kept_apart`, which holds variables that are no weights;
@@ -28,6 +29,7 @@ if name not in ("tensorflow", "jax", "torch"):
 own = importlib.import_module(f"keras_rnn.backends.{name}")
 kernels = importlib.import_module(f"keras_rnn.backends.{name}_kernels")
 
+associative_scan = own.associative_scan
 choose = own.choose
 compiled = own.compiled
 compiled_once = own.compiled_once

@@ -64,6 +64,14 @@ def split(tensors: Nest, count: int) -> list[Nest]:
     return [tensors]
 
 
+def associative_scan(both: Callable, tensors: list[Tensor]) -> list[Tensor]:
+    """What the steps 1 to t of tensors make together, for each t.
+
+    See `keras_rnn.backends.tensorflow.associative_scan`.
+    """
+    return jax.lax.associative_scan(both, tensors, axis=1)
+
+
 def kept_apart(variables: list[keras.Variable]) -> Any:
     """An object that holds variables, and that Keras's tracking does not look into."""
     return types.SimpleNamespace(held=variables)

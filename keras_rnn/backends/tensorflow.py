@@ -221,6 +221,20 @@ def split(tensors: Nest, count: int) -> list[Nest]:
     return [keras.tree.pack_sequence_as(tensors, part) for part in zip(*cut)]
 
 
+def associative_scan(both: Callable, tensors: list[Tensor]) -> list[Tensor]:
+    """What the steps 1 to t of tensors make together, for each t.
+
+    Args:
+        both: Function of what earlier and what later steps make, two lists of tensors,
+            which returns what they make together. It is associative.
+        tensors: List of tensors of shape `(batch, timesteps, ...)`.
+
+    Returns:
+        List of tensors of the same shapes.
+    """
+    return keras.ops.associative_scan(both, tensors, axis=1)
+
+
 def kept_apart(variables: list[keras.Variable]) -> Any:
     """An object that holds variables, and that Keras's tracking does not look into.
 

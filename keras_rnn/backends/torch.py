@@ -56,6 +56,20 @@ def split(tensors: Nest, count: int) -> list[Nest]:
     return [tensors]
 
 
+def associative_scan(both: Callable, tensors: list[Tensor]) -> list[Tensor]:
+    """What the steps 1 to t of tensors make together, for each t.
+
+    See `keras_rnn.backends.tensorflow.associative_scan`. Keras's own goes through tensors
+    of the default dtype on the default device.
+    """
+    timesteps, reach = tensors[0].shape[1], 1
+    while reach < timesteps:  # each step has what `reach` steps make, itself the last
+        found = both([x[:, :-reach] for x in tensors], [x[:, reach:] for x in tensors])
+        tensors = [torch.cat([x[:, :reach], y], 1) for x, y in zip(tensors, found)]
+        reach *= 2
+    return tensors
+
+
 class _ByHand(torch.autograd.Function):
     # A transform of `torch.func` may be at work on what this does not depend on.
     generate_vmap_rule = True

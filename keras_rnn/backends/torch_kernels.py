@@ -94,7 +94,7 @@ class Kernel:
             projected = dense(tensors[0], *tensors[a:b])
             masks = [] if mask is None else [mask[..., None]]
             last, sequence, _ = self.otherwise.forward(
-                scan, projected, tensors[b:], tensors[1:a], masks, drops=[]
+                scan, projected, tensors[b:], [], tensors[1:a], masks, drops=[]
             )
             return (sequence, *last) if return_sequences else tuple(last)
 

@@ -175,7 +175,7 @@ def test_help(script, monkeypatch, capsys):
 def test_a_notebook(script):
     folder = script.parent / "there"
     given = {"quick": True, "units": 9, "shift": 2, "output": str(folder)}
-    notebook = notebooks.execute(script, **given)
+    notebook = notebooks.make.execute(script, **given)
     notebooks.check(notebook)
     texts = [
         o["text"] for c in notebook.cells for o in c.get("outputs", []) if "text" in o
@@ -187,7 +187,7 @@ def test_a_notebook(script):
 
 def test_a_notebook_is_told_what_is_wrong(script):
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="'much'") as told:
-        notebooks.execute(script, units="much", output=str(script.parent / "there"))
+        notebooks.make.execute(script, units="much", output=str(script.parent / "there"))
     assert "UsageError" in str(told.value)
     assert os.listdir(script.parent) == [script.name]
 
@@ -195,6 +195,6 @@ def test_a_notebook_is_told_what_is_wrong(script):
 def test_silent_cells_are_found(script):
     silent = "\n# %%\na = 1\n" * 3
     script.write_text(LESSON + silent, "utf-8")
-    notebook = notebooks.execute(script, output=str(script.parent / "there"))
+    notebook = notebooks.make.execute(script, output=str(script.parent / "there"))
     with pytest.raises(AssertionError, match="a = 1"):
         notebooks.check(notebook)
