@@ -98,7 +98,7 @@ class Kernel:
             inputs, states, weights, recurrent = nested(tensors)
             masks = [each[..., None] for each in others]
             last, sequence, _ = self.otherwise.forward(
-                scan, dense(inputs, *weights), recurrent, states, masks, drops=[]
+                scan, dense(inputs, *weights), recurrent, [], states, masks, drops=[]
             )
             return sequence, *last
 
