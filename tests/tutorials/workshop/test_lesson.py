@@ -187,7 +187,9 @@ def test_a_notebook(script):
 
 def test_a_notebook_is_told_what_is_wrong(script):
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="'much'") as told:
-        notebooks.make.execute(script, units="much", output=str(script.parent / "there"))
+        notebooks.make.execute(
+            script, units="much", output=str(script.parent / "there")
+        )
     assert "UsageError" in str(told.value)
     assert os.listdir(script.parent) == [script.name]
 
