@@ -1,0 +1,270 @@
+"""The course in other languages: what is translated of a lesson, and the lesson in French.
+
+The code is one. A catalogue of gettext (`translations/fr/LESSON.po`) has the paragraphs of
+a lesson, the comments and the strings of its code that a reader sees, and what each is in
+French. `translations/update.py` keeps the catalogues in step with the lessons.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from functools import cache
+from pathlib import Path
+
+from babel.messages import pofile
+
+TUTORIALS = Path(__file__).parents[1]
+LANGUAGES = ("en", "fr")
+
+_CELL = re.compile(r"^(?=# %%)", re.MULTILINE)
+_FENCE = re.compile(r"```.*?^```$|\$\$.*?\$\$", re.MULTILINE | re.DOTALL)
+_WORD = re.compile(r"[^\W\d_]{2}")
+_BEGIN = "lesson.begin("
+_chosen = {"language": "en"}
+
+
+def path_of(source, language):
+    """The catalogue of a source: a lesson, a page in Markdown, or "workshop".
+
+    Args:
+        source: `Path` below the course's folder or the docs', or the string "workshop".
+        language: "fr".
+    """
+    folder = TUTORIALS / "translations" / language
+    if source == "workshop":
+        return folder / "workshop.po"
+    beside = "solutions" if source.parent.name == "solutions" else ""
+    return folder / beside / f"{source.stem}.po"
+
+
+@cache
+def catalogue(source, language):
+    """What the texts of a source are in another language, as a dict.
+
+    Nothing that is fuzzy or missing is in it.
+    """
+    path = path_of(source, language)
+    if language == "en" or not path.exists():
+        return {}
+    with path.open("rb") as file:
+        messages = pofile.read_po(file, locale=language)
+    return {m.id: m.string for m in messages if m.id and m.string and not m.fuzzy}
+
+
+def choose(language):
+    """Sets the language of what the workshop draws and prints."""
+    _chosen["language"] = language
+
+
+def _(text):
+    """A text of the workshop in the chosen language."""
+    return catalogue("workshop", _chosen["language"]).get(text, text)
+
+
+def messages_of(source):
+    """What is to be translated of a lesson or a page, each with its line.
+
+    Args:
+        source: As in `path_of`. The workshop has the literals in calls of `_`, and the
+            heads of tables that are one word.
+
+    Returns:
+        List of pairs of a text and what precedes it in the catalogue, for the translator.
+    """
+    found = []
+    if source == "workshop":
+        for path in sorted((TUTORIALS / "workshop").glob("*.py")):
+            found += [
+                (ast.literal_eval(node.args[0]), path.name)
+                for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "_"
+                if isinstance(node.args[0], ast.Constant)
+            ]
+        for path in sorted(TUTORIALS.glob("**/[01]*.py")):
+            found += [(head, "head of a table") for head in _heads(path)]
+        return list(dict(reversed(found)).items())
+    if source.suffix == ".md":
+        _translated_prose(source.read_text("utf-8"), _collect(found, "prose"))
+    else:
+        _translated_script(source.read_text("utf-8"), found, None)
+    return list(dict(found).items())
+
+
+def translated(source, language):
+    """A lesson or a page, as a text, in another language.
+
+    Args:
+        source: As in `path_of`.
+        language: "en" or "fr".
+    """
+    text, found = source.read_text("utf-8"), catalogue(source, language)
+    if language == "en":
+        return text
+    if source.suffix == ".md":
+        return _translated_prose(text, lambda each: found.get(each, each))
+    text = _translated_script(text, [], found)
+    return text.replace(_BEGIN + "globals(), ", f'{_BEGIN}globals(), "{language}", ')
+
+
+def _collect(found, kind):
+    def keep(text):
+        found.append((text, kind))
+        return text
+
+    return keep
+
+
+def _translated_script(text, found, catalogue):
+    """A percent script, cell by cell. `catalogue` None: all that is met goes to `found`."""
+
+    def of(kind):
+        if catalogue is None:
+            return _collect(found, kind)
+        return lambda each: catalogue.get(each, each)
+
+    cells = []
+    for cell in _CELL.split(text):
+        head, newline, body = cell.partition("\n")
+        if "[markdown]" in head:
+            prose = re.sub(r"^# ?", "", body, flags=re.MULTILINE)
+            prose = _translated_prose(prose, of("prose"))
+            body = re.sub(r"^(?=.)", "# ", prose, flags=re.MULTILINE)
+            body = re.sub(r"^$(?=\n.*\S)", "#", body, flags=re.MULTILINE)
+        elif head.startswith("# %%"):
+            code = _translated_code(body, of("code"), of("comment"))
+            body = code
+        cells.append(head + newline + body)
+    return "".join(cells)
+
+
+def _translated_prose(text, translate):
+    """Markdown, paragraph by paragraph; formulas and blocks of code stay as they are.
+
+    A paragraph is one line for the catalogue, a list or a table as many as it has.
+    """
+    kept = []
+
+    def hide(found):
+        kept.append(found[0])
+        return f"\0{len(kept) - 1}\0"
+
+    parts = re.split(r"(\n{2,})", _FENCE.sub(hide, text))
+    for i, part in enumerate(parts):
+        body = part.strip("\n")
+        words = re.sub(r"\0\d+\0", "", body)
+        if not _WORD.search(words):
+            continue
+        shown = re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], _unwrapped(body))
+        parts[i] = part.replace(body, translate(shown))
+    return re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], "".join(parts))
+
+
+def _unwrapped(paragraph):
+    """A paragraph with each item of a list, or row of a table, on one line."""
+    return re.sub(r"\n(?!\s*([-*] |\||\d+\. )|\0)\s*", " ", paragraph)
+
+
+def _translated_code(code, translate, translate_comment):
+    """Code with its comments and strings translated that a reader is to read."""
+    lines = code.splitlines(keepends=True)
+    offsets = [0]
+    for line in lines:
+        offsets.append(offsets[-1] + len(line))
+    edits = []
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            comment = token.string.lstrip("# ")
+            words = _WORD.findall(re.sub(r"\(.*?\)|`.*?`", "", comment))
+            if len(words) > 1 and not comment.startswith(("isort:", "noqa")):
+                at = offsets[token.start[0] - 1] + token.start[1]
+                new = "# " + translate_comment(comment)
+                edits.append((at, at + len(token.string), new))
+    for node, shown in _literals(ast.parse(code)):
+        # The columns of `ast` count bytes.
+        start, end = (
+            offsets[line - 1] + len(lines[line - 1].encode()[:column].decode())
+            for line, column in (
+                (node.lineno, node.col_offset),
+                (node.end_lineno, node.end_col_offset),
+            )
+        )
+        new = translate(shown)
+        if new != shown:
+            edits.append((start, end, _literal(node, new)))
+    for start, end, new in sorted(edits, reverse=True):
+        code = code[:start] + new + code[end:]
+    return code
+
+
+def _literals(tree):
+    """The strings of code that may be read, in its order, with what they say."""
+    parents = {c: n for n in ast.walk(tree) for c in ast.iter_child_nodes(n)}
+    found = []
+    for node in ast.walk(tree):
+        parent = parents.get(node)
+        if isinstance(node, ast.JoinedStr):
+            text = _template(node)
+            words = re.sub(r"\{.*?\}", "", text)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if isinstance(parent, ast.JoinedStr | ast.Expr | ast.Attribute):
+                continue
+            text = words = node.value
+        else:
+            continue
+        argument = parent.arg if isinstance(parent, ast.keyword) else ""
+        if (
+            _WORD.search(words)
+            and not re.fullmatch(r"[\w./-]*(\.(png|json|txt)|/\w+)", words)
+            and not _inside(node, parents, _BEGIN[:-1])
+            and (argument in _SHOWN or " " in words or words[0].isupper())
+            and argument != "loc"
+        ):
+            found.append((node, text))
+    return sorted(found, key=lambda each: (each[0].lineno, each[0].col_offset))
+
+
+_SHOWN = {"label", "title", "xlabel", "ylabel", "alt"}
+
+
+def _heads(path):
+    """The keys of one word of the tables of a lesson, which its code may need as they are."""
+    tree = ast.parse(path.read_text("utf-8"))
+    parents = {c: n for n in ast.walk(tree) for c in ast.iter_child_nodes(n)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict) and not _inside(node, parents, _BEGIN[:-1]):
+            for key in node.keys:
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    if re.fullmatch("[a-z]{2,}", key.value):
+                        yield key.value
+
+
+def _inside(node, parents, function):
+    while node := parents.get(node):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function:
+            return True
+    return False
+
+
+def _template(node):
+    """An f-string as its template: `{name}: {loss:.3f}`."""
+    text = ""
+    for value in node.values:
+        if isinstance(value, ast.Constant):
+            text += value.value.replace("{", "{{").replace("}", "}}")
+            continue
+        text += "{" + ast.unparse(value.value).replace('"', "'")
+        if value.conversion > 0:
+            text += "!" + chr(value.conversion)
+        if value.format_spec:
+            text += ":" + _template(value.format_spec)
+        text += "}"
+    return text
+
+
+def _literal(node, text):
+    """Source of a string, or f-string, that says `text`."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    if isinstance(node, ast.JoinedStr):
+        return 'f"' + escaped + '"'
+    return '"' + escaped + '"'
