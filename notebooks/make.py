@@ -3,6 +3,7 @@
     python notebooks/make.py                # those whose code has changed, and all prose
     python notebooks/make.py 03 05 --again  # these, run again
     python notebooks/make.py --check        # says what does not agree with its script
+    python notebooks/make.py --language fr  # the same of the French ones
 
 A lesson whose code is that of its notebook is not run: only its prose is taken over.
 """
@@ -23,6 +24,10 @@ import nbformat
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tutorials"))
+
+from workshop import languages  # noqa: E402
+
 LESSONS = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
 
 # The second cell of each notebook.
@@ -40,22 +45,23 @@ if not any((folder / "tutorials" / "workshop").is_dir() for folder in folders):
 sys.path[:0] = [str(f / "tutorials") for f in folders if (f / "tutorials").is_dir()]"""
 
 
-def sources(script):
+def sources(script, language="en"):
     """A percent script as a notebook without outputs.
 
     Args:
         script: `Path`.
+        language: "en" or "fr".
 
     Returns:
         Notebook of nbformat. Its cells have the same ids each time.
     """
-    notebook = jupytext.read(script)
+    notebook = jupytext.reads(languages.translated(script, language), "py:percent")
     fetch = nbformat.v4.new_code_cell(FETCH, metadata={"tags": ["fetch"]})
     notebook.cells.insert(1, fetch)
     for i, cell in enumerate(notebook.cells):
         cell.id = f"{script.stem[:2]}-{i:03}"
         if cell.cell_type == "markdown":
-            cell.source = with_links_from_here(cell.source, script)
+            cell.source = with_links_from_here(cell.source, script, language)
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {
@@ -69,29 +75,30 @@ def sources(script):
     return notebook
 
 
-def with_links_from_here(text, script):
+def with_links_from_here(text, script, language="en"):
     """A text of a lesson whose links lead to the same files from its notebook.
 
     Another lesson is its notebook.
     """
-    here = path_of(script).parent
+    here = path_of(script, language).parent
 
     def link(found):
         path = Path(os.path.normpath(script.parent / found[1]))
         if not path.exists():  # no link at all, but code: f[a](b)
             return found[0]
-        path = path_of(path) if path in LESSONS else path
+        path = path_of(path, language) if path in LESSONS else path
         way = Path(os.path.relpath(path, here)).as_posix()
         return f"]({way}{found[2] or ''})"
 
     return re.sub(r"\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)", link, text)
 
 
-def execute(script, **parameters):
+def execute(script, language="en", **parameters):
     """Runs a lesson as a notebook, in a fresh kernel, as a reader would.
 
     Args:
         script: `Path` of a percent script.
+        language: "en" or "fr".
         **parameters: Values for names in its cell tagged `parameters`, injected after
             it as papermill does.
 
@@ -101,7 +108,7 @@ def execute(script, **parameters):
     Raises:
         nbclient.exceptions.CellExecutionError: A cell raised an exception.
     """
-    notebook = sources(script)
+    notebook = sources(script, language)
     if parameters:
         lines = [f"{name} = {value!r}" for name, value in parameters.items()]
         cell = nbformat.v4.new_code_cell("\n".join(["# Parameters", *lines]))
@@ -169,7 +176,7 @@ def smaller(picture):
     return base64.b64encode(min(data, buffer.getvalue(), key=len)).decode()
 
 
-def path_of(script, language="en"):
+def path_of(script, language):
     """The notebook of a lesson."""
     return ROOT / "notebooks" / language / f"{script.stem}.ipynb"
 
@@ -179,12 +186,12 @@ def cells_of(notebook, kind):
     return [cell.source for cell in notebook.cells if cell.cell_type == kind]
 
 
-def disagreement(script):
+def disagreement(script, language):
     """In what a notebook is not that of its script, "" if it is."""
-    path = path_of(script)
+    path = path_of(script, language)
     if not path.exists():
-        return f"{path.name} is missing"
-    notebook, fresh = nbformat.read(path, 4), sources(script)
+        return f"{language}/{path.name} is missing"
+    notebook, fresh = nbformat.read(path, 4), sources(script, language)
     for kind in ("code", "markdown"):
         for i, (old, new) in enumerate(
             zip(cells_of(notebook, kind), cells_of(fresh, kind))
@@ -196,14 +203,14 @@ def disagreement(script):
     return ""
 
 
-def make(script, again):
+def make(script, language, again):
     """Writes the notebook of a lesson, run if its code has changed."""
-    path, fresh = path_of(script), sources(script)
+    path, fresh = path_of(script, language), sources(script, language)
     old = nbformat.read(path, 4) if path.exists() else None
     if again or not old or cells_of(old, "code") != cells_of(fresh, "code"):
         print(f"{script.name} runs", flush=True)
         start = time.time()
-        fresh = execute(script)
+        fresh = execute(script, language)
         print(f"{script.name}: {(time.time() - start) / 60:.1f} minutes", flush=True)
     else:
         executed = [cell for cell in old.cells if cell.cell_type == "code"]
@@ -225,16 +232,19 @@ def main():
     parser.add_argument(
         "numbers", nargs="*", metavar="NN", help="lessons (default: all)"
     )
+    parser.add_argument("--language", choices=languages.LANGUAGES, default="en")
     parser.add_argument("--again", action="store_true", help="run them in any case")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
     options = parser.parse_args()
     chosen = [s for s in LESSONS if s.stem[:2] in (options.numbers or s.stem[:2])]
     if options.check:
-        found = [text for text in map(disagreement, chosen) if text]
+        found = [
+            text for text in (disagreement(s, options.language) for s in chosen) if text
+        ]
         print("\n".join(found) or "All notebooks are those of their scripts.")
         return bool(found)
     for script in chosen:
-        make(script, options.again)
+        make(script, options.language, options.again)
 
 
 if __name__ == "__main__":

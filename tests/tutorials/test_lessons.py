@@ -32,11 +32,11 @@ def test_a_script_measures_what_its_notebook_does(tmp_path_factory):
 
 
 def test_each_notebook_is_that_of_its_script(lesson):
-    assert make.disagreement(lesson) == ""
+    assert make.disagreement(lesson, "en") == ""
 
 
 def test_the_notebooks_are_small_and_tell_of_no_machine():
-    paths = [make.path_of(script) for script in make.LESSONS]
+    paths = [make.path_of(script, "en") for script in make.LESSONS]
     assert sum(path.stat().st_size for path in paths) < 12e6
     for path in paths:
         text = path.read_text("utf-8")

@@ -21,6 +21,10 @@ _CELL = re.compile(r"^(?=# %%)", re.MULTILINE)
 _FENCE = re.compile(r"```.*?^```$|\$\$.*?\$\$", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{2}")
 _BEGIN = "lesson.begin("
+_SAID = "languages.said"
+_SHOWN = {"label", "title", "xlabel", "ylabel", "alt"}  # arguments of Matplotlib
+_CHOSEN = {"loc", "textcoords", "cmap"}
+_WRITES = {"text", "set_title", "set_xlabel", "set_ylabel", "annotate"}
 _chosen = {"language": "en"}
 
 
@@ -57,17 +61,49 @@ def choose(language):
     _chosen["language"] = language
 
 
-def _(text):
-    """A text of the workshop in the chosen language."""
-    return catalogue("workshop", _chosen["language"]).get(text, text)
+def chosen():
+    """The language of what the workshop draws and prints."""
+    return _chosen["language"]
+
+
+def said(text):
+    """What the workshop says, in the chosen language.
+
+    Args:
+        text: String, from a literal or an f-string of the workshop.
+    """
+    found = catalogue("workshop", _chosen["language"])
+    if text in found:
+        return found[text]
+    for pattern, names, string in _patterns(_chosen["language"]):
+        match = pattern.fullmatch(text)
+        if match:
+            for name, value in zip(names, match.groups()):
+                string = string.replace("{" + name + "}", value)
+            return string.replace("{{", "{").replace("}}", "}")
+    return text
+
+
+@cache
+def _patterns(language):
+    """Those texts of the workshop that come from an f-string, to be known by their form."""
+    found = []
+    for template, string in catalogue("workshop", language).items():
+        names = re.findall(r"(?<!\{)\{([^{}]+)\}", template)
+        if names:
+            parts = re.split(r"(?<!\{)\{[^{}]+\}", template)
+            parts = [part.replace("{{", "{").replace("}}", "}") for part in parts]
+            pattern = "(.+?)".join(map(re.escape, parts))
+            found.append((re.compile(pattern, re.DOTALL), names, string))
+    return found
 
 
 def messages_of(source):
     """What is to be translated of a lesson or a page, each with its line.
 
     Args:
-        source: As in `path_of`. The workshop has the literals in calls of `_`, and the
-            heads of tables that are one word.
+        source: As in `path_of`. The workshop has the texts of its drawings, what it
+            hands to `said`, and the heads of tables that are one word.
 
     Returns:
         List of pairs of a text and what precedes it in the catalogue, for the translator.
@@ -75,12 +111,12 @@ def messages_of(source):
     found = []
     if source == "workshop":
         for path in sorted((TUTORIALS / "workshop").glob("*.py")):
-            found += [
-                (ast.literal_eval(node.args[0]), path.name)
-                for node in ast.walk(ast.parse(path.read_text("utf-8")))
-                if isinstance(node, ast.Call) and ast.unparse(node.func) == "_"
-                if isinstance(node.args[0], ast.Constant)
-            ]
+            tree = ast.parse(path.read_text("utf-8"))
+            if path.name.startswith(("drawings", "plots")):
+                found += [(text, path.name) for _, text in _literals(tree)]
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == _SAID:
+                    found += [(text, path.name) for _, text in _literals(node)]
         for path in sorted(TUTORIALS.glob("**/[01]*.py")):
             found += [(head, "head of a table") for head in _heads(path)]
         return list(dict(reversed(found)).items())
@@ -104,7 +140,9 @@ def translated(source, language):
     if source.suffix == ".md":
         return _translated_prose(text, lambda each: found.get(each, each))
     text = _translated_script(text, [], found)
-    return text.replace(_BEGIN + "globals(), ", f'{_BEGIN}globals(), "{language}", ')
+    return text.replace(
+        f"\n{_BEGIN}", f'\nlesson.in_language("{language}")\n{_BEGIN}', 1
+    )
 
 
 def _collect(found, kind):
@@ -217,14 +255,17 @@ def _literals(tree):
             _WORD.search(words)
             and not re.fullmatch(r"[\w./-]*(\.(png|json|txt)|/\w+)", words)
             and not _inside(node, parents, _BEGIN[:-1])
-            and (argument in _SHOWN or " " in words or words[0].isupper())
-            and argument != "loc"
+            and argument not in _CHOSEN
+            and (
+                argument in _SHOWN
+                or isinstance(parent, ast.Call)
+                and getattr(parent.func, "attr", "") in _WRITES
+                or re.search(r"\s", words)
+                or words[0].isupper()
+            )
         ):
             found.append((node, text))
     return sorted(found, key=lambda each: (each[0].lineno, each[0].col_offset))
-
-
-_SHOWN = {"label", "title", "xlabel", "ylabel", "alt"}
 
 
 def _heads(path):

@@ -28,8 +28,9 @@ import tokenize
 from pathlib import Path
 
 import keras
+from matplotlib.text import Text
 
-from workshop import errors, files, machine, plots, printing
+from workshop import errors, files, languages, machine, plots, printing
 from workshop.errors import UsageError
 
 _CELL = re.compile(r"^# %%.*$", re.MULTILINE)
@@ -38,8 +39,15 @@ _INJECTED = "# Parameters"  # how papermill begins the cell that it injects
 _lesson = {}  # what the lesson that began last needs
 
 
+def in_language(language):
+    """Sets the language of what pictures and tables say: "en" (the default) or "fr"."""
+    languages.choose(language)
+
+
 def begin(namespace, quick, choices=None):
     """Sets the parameters of a lesson, checks them, and seeds all randomness.
+
+    With `--language fr` on the command line, the lesson runs in French instead.
 
     Args:
         namespace: `globals()` of the lesson.
@@ -60,6 +68,7 @@ def begin(namespace, quick, choices=None):
             given = {}
             if namespace["__name__"] == "__main__":
                 given = _of_command_line(source, defaults)
+                _run_in(given.pop("language", languages.chosen()), namespace)
         for names in (quick, choices or {}):
             for name in names:
                 if name not in defaults:
@@ -88,8 +97,8 @@ def begin(namespace, quick, choices=None):
         libraries = [f"{name} {found[name]}" for name in ("keras", "tensorflow")]
         print(f"{machine.machine_and_date()}; {', '.join(libraries)}")
     if values["quick"]:
-        smaller = ", ".join(f"{name}={values[name]!r}" for name in quick)
-        print(f"Quick, to see that everything works: {smaller or 'nothing is smaller'}")
+        smaller = ", ".join(f"{name}={values[name]!r}" for name in quick) or "-"
+        print(languages.said(f"Quick, to see that everything works: {smaller}"))
 
 
 def _tagged(source):
@@ -154,7 +163,19 @@ def _of_command_line(source, defaults):
             how = {"action": argparse.BooleanOptionalAction}
         text = f"{comment} (default: {default})".strip().replace("%", "%%")
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=text, **how)
+    parser.add_argument(
+        "--language", choices=languages.LANGUAGES, help="of all that it says"
+    )
     return vars(parser.parse_args())
+
+
+def _run_in(language, namespace):
+    """Runs the whole lesson in another language, if it does not run in it already."""
+    if language == languages.chosen():
+        return
+    path = Path(namespace["__file__"]).resolve()
+    exec(compile(languages.translated(path, language), path, "exec"), namespace)
+    sys.exit()
 
 
 def _checked(name, value, defaults, choices):
@@ -189,9 +210,11 @@ def show(figure, name):
         name: String, the name of the file: "learning_curves.png".
     """
     path = _lesson["folder"] / name
+    for text in figure.findobj(Text):
+        text.set_text(languages.said(text.get_text()))
     plots.save_figure(figure, path)
     if not _lesson["notebook"]:
-        print(f"The figure is in {path}")
+        print(languages.said(f"The figure is in {path}"))
         return
     from IPython.display import display
 
@@ -210,9 +233,10 @@ def table(rows):
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_text(row.get(name, "")) for name in columns] for row in rows]
+    heads = [languages.said(name) for name in columns]
     right = [not any(isinstance(row.get(c), str) for row in rows) for c in columns]
-    widths = [max(map(len, column)) for column in zip(columns, *cells)]
-    for line in (columns, ["-" * width for width in widths], *cells):
+    widths = [max(map(len, column)) for column in zip(heads, *cells)]
+    for line in (heads, ["-" * width for width in widths], *cells):
         padded = [
             cell.rjust(width) if side else cell.ljust(width)
             for cell, width, side in zip(line, widths, right)
@@ -225,7 +249,9 @@ def _text(value):
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: ""}[value]
+        return {True: languages.said("yes"), False: languages.said("no"), None: ""}[
+            value
+        ]
     if isinstance(value, numbers.Integral):
         return f"{value:,}"
     size = abs(value)

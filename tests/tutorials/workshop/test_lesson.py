@@ -47,6 +47,7 @@ print(np.random.random())
 # %%
 figure, axes = plt.subplots()
 axes.plot([1, 2])
+axes.set_title("A line")
 lesson.show(figure, "line.png")
 
 # %%
@@ -183,6 +184,17 @@ def test_a_notebook(script):
     assert texts[1] == f"{[9, 0.25, 2.0, 'elman', True, 1, True]}\n"
     assert float(texts[2]) == np.random.RandomState(1).random_sample()
     assert {path.name for path in folder.iterdir()} == {"line.png", "metrics.json"}
+
+
+def test_a_lesson_in_french(script):
+    folder = script.parent / "there"
+    code, out, error = run(script, "--language", "fr", "--output", folder)
+    assert (code, error) == (0, "")
+    table = TABLE.replace("name ", "nom ").replace(
+        "accuracy  units", "exactitude  unités"
+    )
+    assert table.splitlines()[0].split() == out.splitlines()[-4].split()
+    assert f"La figure est dans {folder / 'line.png'}" in out
 
 
 def test_a_notebook_is_told_what_is_wrong(script):
