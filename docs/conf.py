@@ -8,6 +8,7 @@ outputs with them.
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,7 +36,7 @@ extensions = [
     "sphinx_design",
     "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build", "explore", "pictures", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "explore", "fr", "pictures", "**.ipynb_checkpoints"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 
 # Markdown and notebooks.
@@ -60,6 +61,7 @@ html_title = "keras_rnn"
 html_logo = "static/logo.svg"
 html_favicon = "static/logo.svg"
 html_static_path = ["static"]
+templates_path = ["templates"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
@@ -68,6 +70,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": True,
     "navbar_align": "left",
+    "navbar_end": ["language", "theme-switcher"],
     "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -86,7 +89,9 @@ NAME = re.compile(r"(?<!`)`(keras_rnn(?:\.\w+)+)`(?!`)")
 
 
 def setup(app):
-    course_pages.copy(strict=app.tags.has("strict"))
+    # The French site is built from its own folder, once the English one is there.
+    french = Path(app.srcdir) == course_pages.FRENCH
+    course_pages.copy("fr" if french else "en", strict=app.tags.has("strict"))
     public = {
         *keras_rnn.__all__,
         "bptt.Pass",
@@ -112,6 +117,8 @@ def setup(app):
     def link(app, docname, text):
         """The pages are readable in the repository, too: links are turned here."""
         page = Path(app.env.doc2path(docname))
+        if french:
+            return
         if page.suffix == ".md" and not docname.startswith(("course/", "also/")):
             text[0] = course_pages.with_links_of_the_site(text[0], page, page)
             text[0] = NAME.sub(named, text[0])
@@ -119,9 +126,33 @@ def setup(app):
     def add_explore(app, error):
         """A page by itself, which Sphinx does not read: a network to play with."""
         page = Path(app.srcdir, "explore")
-        if error is None and page.is_dir() and app.builder.format == "html":
+        if (
+            error is None
+            and page.is_dir()
+            and not french
+            and app.builder.format == "html"
+        ):
             shutil.copytree(page, Path(app.outdir, "explore"), dirs_exist_ok=True)
 
+    def add_french(app, error):
+        """The French site, below `fr/`, by the same command."""
+        if error or french or app.builder.format != "html":
+            return
+        course_pages.FRENCH.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
+        command += ["-c", app.confdir, "-D", "language=fr"]
+        folder = Path(app.outdir, "fr")
+        subprocess.run([*command, course_pages.FRENCH, folder], check=True)
+
+    def switch(app, pagename, templatename, context, doctree):
+        """Where the page is in the other language: there, the first page, if nowhere."""
+        up = "../" * pagename.count("/")
+        in_both = pagename == "index" or pagename.startswith("course/")
+        page = (pagename if in_both else "index") + ".html"
+        context["other_language"] = up + ("../" if french else "fr/") + page
+
+    app.connect("html-page-context", switch)
+    app.connect("build-finished", add_french)
     app.connect("autodoc-process-signature", signature)
     # Before napoleon.
     app.connect("autodoc-process-docstring", process, priority=100)

@@ -4,10 +4,14 @@ The lessons (`notebooks/en`), their solutions (`tutorials/solutions`), the texts
 programs and the changelog have their place in the repository. Sphinx reads nothing
 outside its own folder: here they are copied there, with their links turned into links
 of the site. What is copied, Git ignores.
+
+The French pages (the first one, the course) are a site of their own below `fr/`, with the
+sources in `docs/fr`, since Sphinx has one language a site.
 """
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import jupytext
@@ -15,19 +19,27 @@ import nbformat
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-COPIES = DOCS / "course", DOCS / "also"
+sys.path.insert(0, str(ROOT / "tutorials"))
+
+from workshop import languages  # noqa: E402
+
+FRENCH = DOCS / "fr"
+COPIES = {"en": (DOCS / "course", DOCS / "also"), "fr": (FRENCH,)}
 EXPLORE = DOCS / "explore" / "index.html"
 
 # Markdown's [text](target), of targets within the repository.
 LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
-BESIDE_A_LESSON = (
-    "{download}`Download this notebook <%s>` · {download}`or the script <%s>`\n"
-)
-NOT_RUN = (
-    ":::{note}\nThis lesson has not been run yet: its tables and pictures are missing "
-    "here.\n:::\n"
-)
+BESIDE_A_LESSON = {
+    "en": "{download}`Download this notebook <%s>` · {download}`or the script <%s>`\n",
+    "fr": "{download}`Télécharger ce notebook <%s>` · {download}`ou le script <%s>`\n",
+}
+NOT_RUN = {
+    "en": "This lesson has not been run yet: its tables and pictures are missing here.",
+    "fr": "Cette leçon n’a pas encore été exécutée en français\u00a0: ses tableaux et ses "
+    "figures manquent ici.",
+}
+CAPTIONS = {"en": ("Lessons", "Solutions"), "fr": ("Leçons", "Solutions")}
 
 
 def lessons():
@@ -35,33 +47,43 @@ def lessons():
     return sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
 
 
-def executed(script):
+def executed(script, language="en"):
     """The notebook of a lesson, with its outputs. It may be missing."""
-    return ROOT / "notebooks" / "en" / f"{script.stem}.ipynb"
+    return ROOT / "notebooks" / language / f"{script.stem}.ipynb"
 
 
-def sources():
+def sources(language="en"):
     """All that is copied: for each file of the repository, its place in `docs/`."""
+    root = FRENCH if language == "fr" else DOCS
     places = {
         ROOT / "tutorials" / "README.md": "course/index.md",
-        ROOT / "tutorials" / "distributed_training.md": "also/several_devices.md",
-        ROOT / "examples" / "serve" / "README.md": "also/serve.md",
+        DOCS / "index.md": "index.md",
         ROOT / "README.md": "index.md",  # not copied: the first page has its matter
-        ROOT / "CONTRIBUTING.md": "also/contributing.md",
-        ROOT / "CHANGELOG.md": "also/changelog.md",
     }
+    if language == "en":
+        places |= _more_in_english()
     for script in lessons():
         places[script] = f"course/{script.stem}.ipynb"
         solution = script.parent / "solutions" / script.name
         if solution.exists():
             places[solution] = f"course/solutions/{script.stem}.ipynb"
-    return {source: DOCS / place for source, place in places.items()}
+    return {source: root / place for source, place in places.items()}
 
 
-def copy(strict=False):
+def _more_in_english():
+    return {
+        ROOT / "tutorials" / "distributed_training.md": "also/several_devices.md",
+        ROOT / "examples" / "serve" / "README.md": "also/serve.md",
+        ROOT / "CONTRIBUTING.md": "also/contributing.md",
+        ROOT / "CHANGELOG.md": "also/changelog.md",
+    }
+
+
+def copy(language="en", strict=False):
     """Copies all of it, and removes what was copied before and is gone.
 
     Args:
+        language: "en" or "fr".
         strict: Boolean: whether each lesson must have been run.
 
     Raises:
@@ -73,27 +95,31 @@ def copy(strict=False):
             f"`notebooks/en` must have a notebook of each lesson. Missing: {missing}. "
             "Run `python notebooks/make.py`."
         )
-    places = sources()
-    for folder in COPIES:
+    places = sources(language)
+    for folder in COPIES[language]:
         for path in folder.rglob("*"):
             if path.is_file() and path not in places.values():
                 path.unlink()
     for source, place in places.items():
-        if not any(folder in place.parents for folder in COPIES):
+        copied = any(folder in place.parents for folder in COPIES[language])
+        if not copied or source == ROOT / "README.md":
             continue
         if source.suffix == ".md":
-            text = with_links_of_the_site(source.read_text("utf-8"), source, place)
-            if place.name == "index.md":
-                text = _course_page(text)
+            text = languages.translated(source, language)
+            text = with_links_of_the_site(text, source, place, language)
+            if place.parent.name == "course":
+                text = _course_page(text, language)
+            elif place == FRENCH / "index.md":
+                text = _first_page_in_french(text)
         else:
-            text = nbformat.writes(_notebook(source, place)) + "\n"
+            text = nbformat.writes(_notebook(source, place, language)) + "\n"
         place.parent.mkdir(parents=True, exist_ok=True)
         # What is as it was keeps its date: Sphinx need not read it again.
         if not place.exists() or place.read_text("utf-8") != text:
             place.write_text(text, "utf-8")
 
 
-def with_links_of_the_site(text, source, place):
+def with_links_of_the_site(text, source, place, language="en"):
     """A Markdown text of the repository with links that work where it is shown.
 
     A file that has a page becomes a link to that page, another one a download. Folders
@@ -103,8 +129,11 @@ def with_links_of_the_site(text, source, place):
         text: String.
         source: `Path` of the file that it is from.
         place: `Path` of the file in `docs/` that it is for, the same for what is there.
+        language: Its language. What has no French page is linked in English.
     """
-    places, here = sources(), place.parent
+    places, here = sources(language), place.parent
+    root = FRENCH if language == "fr" else DOCS
+    up = "../" * (len(place.relative_to(root).parts) - 1)
 
     def link(found):
         name, target, anchor = found[1], found[2], found[3] or ""
@@ -112,13 +141,17 @@ def with_links_of_the_site(text, source, place):
         if path.suffix == ".ipynb":  # of a lesson
             path = ROOT / "tutorials" / f"{path.stem}.py"
         if path == EXPLORE:  # not made by Sphinx
-            return f"<a href='../explore/index.html'>{name}</a>"
+            top = up + ("../" if language == "fr" else "")
+            return f"<a href='{top}explore/index.html'>{name}</a>"
         if path.is_dir():
             return f"`{name.strip('`')}`"
         if not path.exists():  # no link at all, but code: f[a](b)
             return found[0]
         way = Path(os.path.relpath(places.get(path, path), here)).as_posix()
         is_page = path in places or (DOCS in path.parents and path.suffix == ".md")
+        if language == "fr" and is_page and path not in places:
+            page = sources().get(path, path).relative_to(DOCS).with_suffix(".html")
+            return f"<a href='{up}../{page.as_posix()}' hreflang='en'>{name}</a>"
         if is_page or path.suffix in (".png", ".svg"):
             return f"[{name}]({way}{anchor})"
         return f"{{download}}`{name.strip('`')} <{way}>`"
@@ -126,11 +159,15 @@ def with_links_of_the_site(text, source, place):
     return LINK.sub(link, text)
 
 
-def _notebook(script, place):
+def _notebook(script, place, language):
     """A lesson or a solution as the notebook that the site shows."""
     is_lesson = script.parent.name == "tutorials"
-    ran = is_lesson and executed(script).exists()
-    notebook = nbformat.read(executed(script), 4) if ran else jupytext.read(script)
+    done = executed(script, language)
+    ran = is_lesson and done.exists()
+    if ran:
+        notebook = nbformat.read(done, 4)
+    else:
+        notebook = jupytext.reads(languages.translated(script, language), "py:percent")
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {
@@ -148,32 +185,47 @@ def _notebook(script, place):
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i}"
         if cell.cell_type == "markdown":
-            source = executed(script) if ran else script
-            cell.source = with_links_of_the_site(cell.source, source, place)
+            source = done if ran else script
+            cell.source = with_links_of_the_site(cell.source, source, place, language)
     if is_lesson:
         files = [
             Path(os.path.relpath(path, place.parent)).as_posix()
-            for path in (executed(script), script)
+            for path in (done, script)
         ]
-        note = BESIDE_A_LESSON % tuple(files) if ran else NOT_RUN
+        note = f":::{{note}}\n{NOT_RUN[language]}\n:::\n"
+        if ran:
+            note = BESIDE_A_LESSON[language] % tuple(files)
         title, rest = notebook.cells[0].source.split("\n", 1)
         notebook.cells[0].source = f"{title}\n\n{note}\n{rest.lstrip()}"
     return notebook
 
 
-def _course_page(text):
+def _first_page_in_french(text):
+    """Its pictures are those of the English site, and so is all but the course."""
+    text = text.replace("} pictures/", "} ../pictures/")
+    text = re.sub(
+        r":link: (?!course/)(\S+)\n:link-type: doc",
+        r":link: ../\1.html\n:link-type: url",
+        text,
+    )
+    toctree = "```{toctree}\n:hidden:\n\nCours <course/index>\n```"
+    return re.sub(r"```\{toctree\}.*?```", toctree, text, flags=re.DOTALL)
+
+
+def _course_page(text, language):
     """The table of contents of the course, with what Sphinx needs to list its pages."""
-    text = re.sub(r"(?:^\|.*\|\n)+", _cards, text, count=1, flags=re.MULTILINE)
+
+    def cards(table):
+        return _cards(table, "../pictures" if language == "en" else "../../pictures")
+
+    text = re.sub(r"(?:^\|.*\|\n)+", cards, text, count=1, flags=re.MULTILINE)
     pages = [script.stem for script in lessons()]
     solutions = [
         f"solutions/{path.stem}"
         for path in lessons()
         if (path.parent / "solutions" / path.name).exists()
     ]
-    for caption, names in (
-        ("Lessons", pages),
-        ("Solutions", solutions),
-    ):
+    for caption, names in zip(CAPTIONS[language], (pages, solutions)):
         lines = [
             "```{toctree}",
             ":hidden:",
@@ -185,12 +237,13 @@ def _course_page(text):
     return text
 
 
-def _cards(table):
+def _cards(table, pictures):
     """The table of the lessons as cards with a picture each, which fit a phone, too.
 
     Args:
         table: Match of the table. Its columns are the number, the link, the question,
             and whatever else.
+        pictures: String, the folder of the pictures, seen from the page.
     """
     lines = ["::::{grid} 1 2 2 3", ":gutter: 3", ""]
     for row in table[0].strip().split("\n")[2:]:
@@ -199,7 +252,7 @@ def _cards(table):
         lines += [f":::{{grid-item-card}} {number} {title}", f":link: {page}"]
         lines += [":link-type: doc"]
         if (DOCS / "pictures" / f"{number}.png").exists():
-            lines += [f":img-top: ../pictures/{number}.png"]
-            lines += [f":img-alt: A picture from lesson {number}"]
+            lines += [f":img-top: {pictures}/{number}.png"]
+            lines += [f":img-alt: {title}"]
         lines += ["", question, "", " · ".join(f"*{o}*" for o in others if o), ":::"]
     return "\n".join([*lines, "::::", ""])

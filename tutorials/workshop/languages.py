@@ -116,7 +116,9 @@ def messages_of(source):
                 found += [(text, path.name) for _, text in _literals(tree)]
             for node in ast.walk(tree):
                 if isinstance(node, ast.Call) and ast.unparse(node.func) == _SAID:
-                    found += [(text, path.name) for _, text in _literals(node)]
+                    texts = [each.value for each in node.args if _is_string(each)]
+                    texts += [text for _, text in _literals(node)]
+                    found += [(text, path.name) for text in texts]
         for path in sorted(TUTORIALS.glob("**/[01]*.py")):
             found += [(head, "head of a table") for head in _heads(path)]
         return list(dict(reversed(found)).items())
@@ -199,8 +201,8 @@ def _translated_prose(text, translate):
 
 
 def _unwrapped(paragraph):
-    """A paragraph with each item of a list, or row of a table, on one line."""
-    return re.sub(r"\n(?!\s*([-*] |\||\d+\. )|\0)\s*", " ", paragraph)
+    """A paragraph with each item of a list, row of a table, or directive on one line."""
+    return re.sub(r"\n(?!\s*([-*] |\||:|\d+\. )|\0)\s*", " ", paragraph)
 
 
 def _translated_code(code, translate, translate_comment):
@@ -244,7 +246,7 @@ def _literals(tree):
         if isinstance(node, ast.JoinedStr):
             text = _template(node)
             words = re.sub(r"\{.*?\}", "", text)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif _is_string(node):
             if isinstance(parent, ast.JoinedStr | ast.Expr | ast.Attribute):
                 continue
             text = words = node.value
@@ -274,10 +276,13 @@ def _heads(path):
     parents = {c: n for n in ast.walk(tree) for c in ast.iter_child_nodes(n)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict) and not _inside(node, parents, _BEGIN[:-1]):
-            for key in node.keys:
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    if re.fullmatch("[a-z]{2,}", key.value):
-                        yield key.value
+            for key in filter(_is_string, node.keys):
+                if re.fullmatch("[a-z]{2,}", key.value):
+                    yield key.value
+
+
+def _is_string(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _inside(node, parents, function):

@@ -247,7 +247,7 @@ def table(rows):
 def _text(value):
     """A value as a table has it: some digits of it, whatever its size."""
     if isinstance(value, str):
-        return value
+        return languages.said(value)
     if isinstance(value, bool) or value is None:
         return {True: languages.said("yes"), False: languages.said("no"), None: ""}[
             value

@@ -5,6 +5,7 @@ import re
 import matplotlib
 import matplotlib.pyplot as plt
 
+from workshop import languages
 from workshop.files import replacing
 from workshop.machine import in_notebook
 
@@ -62,7 +63,8 @@ def description(figure):
     parts = [figure.get_suptitle()]
     for axes in figure.axes:
         x, y = axes.get_xlabel(), axes.get_ylabel()
-        parts += [axes.get_title(), f"{y} by {x}" if x and y else x or y]
+        by = languages.said("by")
+        parts += [axes.get_title(), f"{y} {by} {x}" if x and y else x or y]
     legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
     shown = [t.get_text() for legend in legends if legend for t in legend.get_texts()]
     if not any(parts) and not shown:  # a drawing: what is written in it
