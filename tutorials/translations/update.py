@@ -25,12 +25,13 @@ SOURCES = [
     TUTORIALS / "README.md",
     TUTORIALS.parent / "docs" / "index.md",
     "workshop",
+    "heads",
 ]
 
 
 def template_of(source):
     """All texts of a source, untranslated, in its order."""
-    name = source if source == "workshop" else source.relative_to(TUTORIALS.parent)
+    name = source if isinstance(source, str) else source.relative_to(TUTORIALS.parent)
     template = Catalog(project="keras_rnn", header_comment=f"# French: {name}")
     for text, kind in languages.messages_of(source):
         template.add(text, auto_comments=[kind])

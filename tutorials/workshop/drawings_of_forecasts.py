@@ -53,18 +53,23 @@ def draw_by_horizon(errors, leave_out):
 
     Args:
         errors: Dict from the name of each model to its MAE, an array: 1 h ahead first.
+            Two at most of a kind: its name up to the comma.
         leave_out: String, the name of a model whose curve would leave the picture.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
     figure, axes = plt.subplots(figsize=(12, 6))
-    colours = {"a": GREY, "r": "black", "E": BLUE, "G": ORANGE}
+    colours = {"ridge": "black", "Elman": BLUE, "GRU": ORANGE}
+    drawn = []
     for name, mae in errors.items():
         if name != leave_out:
-            style = "--" if "fed back" in name else ":" if "day" in name else "-"
+            colour = colours.get(name.split(",")[0], GREY)
+            style = (":", "-") if colour == GREY else ("-", "--")
             hours = np.arange(1, len(mae) + 1)
-            axes.plot(hours, mae, style, color=colours[name[0]], label=name)
+            look = {"color": colour, "linestyle": style[drawn.count(colour)]}
+            axes.plot(hours, mae, **look, label=name)
+            drawn.append(colour)
     axes.set(xlabel="hours ahead", ylabel="MAE, people", title="The error by horizon")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

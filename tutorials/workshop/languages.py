@@ -32,12 +32,13 @@ def path_of(source, language):
     """The catalogue of a source: a lesson, a page in Markdown, or "workshop".
 
     Args:
-        source: `Path` below the course's folder or the docs', or the string "workshop".
+        source: `Path` below the course's folder or the docs'; or the strings "workshop"
+            and "heads".
         language: "fr".
     """
     folder = TUTORIALS / "translations" / language
-    if source == "workshop":
-        return folder / "workshop.po"
+    if isinstance(source, str):
+        return folder / f"{source}.po"
     beside = "solutions" if source.parent.name == "solutions" else ""
     return folder / beside / f"{source.stem}.po"
 
@@ -64,6 +65,11 @@ def choose(language):
 def chosen():
     """The language of what the workshop draws and prints."""
     return _chosen["language"]
+
+
+def head(text):
+    """The head of a column in the chosen language. Most are: the lesson is."""
+    return catalogue("heads", _chosen["language"]).get(text, text)
 
 
 def said(text):
@@ -102,8 +108,8 @@ def messages_of(source):
     """What is to be translated of a lesson or a page, each with its line.
 
     Args:
-        source: As in `path_of`. The workshop has the texts of its drawings, what it
-            hands to `said`, and the heads of tables that are one word.
+        source: As in `path_of`. "workshop" is the texts of its drawings and what it
+            hands to `said`, "heads" what stands over the tables of lessons, in one word.
 
     Returns:
         List of pairs of a text and what precedes it in the catalogue, for the translator.
@@ -119,8 +125,10 @@ def messages_of(source):
                     texts = [each.value for each in node.args if _is_string(each)]
                     texts += [text for _, text in _literals(node)]
                     found += [(text, path.name) for text in texts]
+        return list(dict(reversed(found)).items())
+    if source == "heads":
         for path in sorted(TUTORIALS.glob("**/[01]*.py")):
-            found += [(head, "head of a table") for head in _heads(path)]
+            found += [(head, path.name) for head in _heads(path)]
         return list(dict(reversed(found)).items())
     if source.suffix == ".md":
         _translated_prose(source.read_text("utf-8"), _collect(found, "prose"))
@@ -220,7 +228,13 @@ def _translated_code(code, translate, translate_comment):
                 at = offsets[token.start[0] - 1] + token.start[1]
                 new = "# " + translate_comment(comment)
                 edits.append((at, at + len(token.string), new))
-    for node, shown in _literals(ast.parse(code)):
+    tree = ast.parse(code)
+    templates = [n for n in ast.walk(tree) if isinstance(n, ast.JoinedStr)]
+    inner = {c for t in templates for c in ast.walk(t) if c is not t}
+    texts = {node: (shown, translate(shown)) for node, shown in _literals(tree)}
+    for node in [*texts, *(t for t in templates if t not in texts)]:
+        if node in inner:
+            continue
         # The columns of `ast` count bytes.
         start, end = (
             offsets[line - 1] + len(lines[line - 1].encode()[:column].decode())
@@ -229,9 +243,15 @@ def _translated_code(code, translate, translate_comment):
                 (node.end_lineno, node.end_col_offset),
             )
         )
-        new = translate(shown)
+        shown, new = texts.get(node, ("", ""))
         if new != shown:
             edits.append((start, end, _literal(node, new)))
+        elif node in templates:  # what is looked up in it may be translated elsewhere
+            new = code[start:end]
+            for each in ast.walk(node):
+                there, here = texts.get(each, ("", ""))
+                new = new.replace(f"'{there}'", f"'{here}'")
+            edits.append((start, end, new))
     for start, end, new in sorted(edits, reverse=True):
         code = code[:start] + new + code[end:]
     return code

@@ -233,7 +233,7 @@ def table(rows):
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_text(row.get(name, "")) for name in columns] for row in rows]
-    heads = [languages.said(name) for name in columns]
+    heads = [languages.head(name) for name in columns]
     right = [not any(isinstance(row.get(c), str) for row in rows) for c in columns]
     widths = [max(map(len, column)) for column in zip(heads, *cells)]
     for line in (heads, ["-" * width for width in widths], *cells):
@@ -247,7 +247,7 @@ def table(rows):
 def _text(value):
     """A value as a table has it: some digits of it, whatever its size."""
     if isinstance(value, str):
-        return languages.said(value)
+        return value
     if isinstance(value, bool) or value is None:
         return {True: languages.said("yes"), False: languages.said("no"), None: ""}[
             value
