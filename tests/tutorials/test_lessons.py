@@ -6,6 +6,9 @@ import pytest
 from tests.tutorials import notebooks
 from tests.tutorials.scripts import TUTORIALS, run, small_run
 
+# isort: split
+from workshop import languages
+
 
 @pytest.fixture(params=make.LESSONS, ids=lambda path: path.stem)
 def lesson(request):
@@ -31,12 +34,16 @@ def test_a_script_measures_what_its_notebook_does(tmp_path_factory):
     assert [line for line in lines if line not in shown] == []
 
 
-def test_each_notebook_is_that_of_its_script(lesson):
-    assert make.disagreement(lesson, "en") == ""
+@pytest.mark.parametrize("language", languages.LANGUAGES)
+def test_each_notebook_is_that_of_its_script(lesson, language):
+    if language == "fr" and not make.path_of(lesson, "fr").exists():
+        pytest.skip("this lesson has not been run in French yet")
+    assert make.disagreement(lesson, language) == ""
 
 
 def test_the_notebooks_are_small_and_tell_of_no_machine():
-    paths = [make.path_of(script, "en") for script in make.LESSONS]
+    paths = list((make.ROOT / "notebooks").glob("*/*.ipynb"))
+    assert len(paths) >= len(make.LESSONS)
     assert sum(path.stat().st_size for path in paths) < 12e6
     for path in paths:
         text = path.read_text("utf-8")

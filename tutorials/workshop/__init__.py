@@ -1,6 +1,7 @@
 """What the lessons share. No lesson is in it.
 
     lesson.py           the parameters, figures and tables of a lesson
+    languages.py        the course in French: catalogues, and a lesson made of one
     command_line.py     the options of a program; errors.py, what ends it; printing.py
     files.py            files that are written whole or not at all; data_sets.py
     runs.py             runs that can be interrupted and resumed
