@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 
-from workshop import drawings
+from workshop import drawings, languages
 from workshop.drawings import PURPLE
 from workshop.plots import BLUE, GREEN, GREY, ORANGE
 
@@ -81,7 +81,7 @@ def _start(axes, x, y):
 
 
 def _folded(axes, x, y):
-    _title(axes, x - HALF, y, "folded")
+    _title(axes, x - HALF, y, languages.said("folded"))
     _circle(axes, x, y + INPUT, "$x_t$", BLUE)
     _box(axes, x, y + STATE, "$h_t$", ORANGE)
     _circle(axes, x, y + OUTPUT, "$y_t$", GREEN)
@@ -146,9 +146,9 @@ LESSONS = {
 SHAPES = {
     "08": "many to one",
     "07": "many to one",
-    "09": "aligned",
+    "09": languages.said("aligned"),
     "10": "one to many",
-    "11": "encoder-decoder",
+    "11": languages.said("encoder-decoder"),
     "12": "many to one",
 }
 

@@ -201,7 +201,7 @@ def _translated_prose(text, translate):
     for i, part in enumerate(parts):
         body = part.strip("\n")
         words = re.sub(r"\0\d+\0", "", body)
-        if not _WORD.search(words):
+        if not _WORD.search(words) or body.startswith("    "):  # or a block of code
             continue
         shown = re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], _unwrapped(body))
         parts[i] = part.replace(body, translate(shown))
