@@ -16,7 +16,7 @@ BELOW = {
     "backends": {"cells", "hints"},
     "step_gradients": {"backends", "cells", "hints"},
     "bptt": {"backends", "cells", "hints", "states", "step_gradients"},
-    "parallel": {"cells", "hints"},
+    "parallel": {"backends", "cells", "hints"},
     **{
         name: {"backends", "bptt", "cells", "hints", "parallel", "states"} | OF_RNN
         for name in OF_RNN
