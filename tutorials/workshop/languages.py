@@ -224,7 +224,7 @@ def _translated_code(code, translate, translate_comment):
         if token.type == tokenize.COMMENT:
             comment = token.string.lstrip("# ")
             words = _WORD.findall(re.sub(r"\(.*?\)|`.*?`", "", comment))
-            if len(words) > 1 and not comment.startswith(("isort:", "noqa")):
+            if len(words) > 1 and not comment.startswith(("fmt:", "isort:", "noqa")):
                 at = offsets[token.start[0] - 1] + token.start[1]
                 new = "# " + translate_comment(comment)
                 edits.append((at, at + len(token.string), new))

@@ -16,7 +16,6 @@ sys.path.insert(0, str(TUTORIALS / "translations"))
 import update  # noqa: E402
 
 NO_BREAK = "\u00a0\u202f"
-# The solutions of lessons 07 to 12 have no catalogue yet.
 BEGUN = [s for s in update.SOURCES if languages.path_of(s, "fr").exists()]
 LESSONS = [source for source in BEGUN if str(source).endswith(".py")]
 
