@@ -117,8 +117,6 @@ def setup(app):
     def link(app, docname, text):
         """The pages are readable in the repository, too: links are turned here."""
         page = Path(app.env.doc2path(docname))
-        if french:
-            return
         if page.suffix == ".md" and not docname.startswith(("course/", "also/")):
             text[0] = course_pages.with_links_of_the_site(text[0], page, page)
             text[0] = NAME.sub(named, text[0])
@@ -126,17 +124,12 @@ def setup(app):
     def add_explore(app, error):
         """A page by itself, which Sphinx does not read: a network to play with."""
         page = Path(app.srcdir, "explore")
-        if (
-            error is None
-            and page.is_dir()
-            and not french
-            and app.builder.format == "html"
-        ):
+        if error is None and page.is_dir() and app.builder.format == "html":
             shutil.copytree(page, Path(app.outdir, "explore"), dirs_exist_ok=True)
 
     def add_french(app, error):
         """The French site, below `fr/`, by the same command."""
-        if error or french or app.builder.format != "html":
+        if error or app.builder.format != "html":
             return
         course_pages.FRENCH.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
@@ -152,6 +145,8 @@ def setup(app):
         context["other_language"] = up + ("../" if french else "fr/") + page
 
     app.connect("html-page-context", switch)
+    if french:
+        return
     app.connect("build-finished", add_french)
     app.connect("autodoc-process-signature", signature)
     # Before napoleon.

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tutorials"))
 from workshop import languages  # noqa: E402
 
 FRENCH = DOCS / "fr"
+ROOTS = {"en": DOCS, "fr": FRENCH}
 COPIES = {"en": (DOCS / "course", DOCS / "also"), "fr": (FRENCH,)}
 EXPLORE = DOCS / "explore" / "index.html"
 
@@ -54,7 +55,6 @@ def executed(script, language="en"):
 
 def sources(language="en"):
     """All that is copied: for each file of the repository, its place in `docs/`."""
-    root = FRENCH if language == "fr" else DOCS
     places = {
         ROOT / "tutorials" / "README.md": "course/index.md",
         DOCS / "index.md": "index.md",
@@ -67,7 +67,7 @@ def sources(language="en"):
         solution = script.parent / "solutions" / script.name
         if solution.exists():
             places[solution] = f"course/solutions/{script.stem}.ipynb"
-    return {source: root / place for source, place in places.items()}
+    return {source: ROOTS[language] / place for source, place in places.items()}
 
 
 def _more_in_english():
@@ -132,8 +132,8 @@ def with_links_of_the_site(text, source, place, language="en"):
         language: Its language. What has no French page is linked in English.
     """
     places, here = sources(language), place.parent
-    root = FRENCH if language == "fr" else DOCS
-    up = "../" * (len(place.relative_to(root).parts) - 1)
+    in_english = sources()
+    to_root = "../" * (len(place.relative_to(DOCS).parts) - 1)  # of the English site
 
     def link(found):
         name, target, anchor = found[1], found[2], found[3] or ""
@@ -141,8 +141,7 @@ def with_links_of_the_site(text, source, place, language="en"):
         if path.suffix == ".ipynb":  # of a lesson
             path = ROOT / "tutorials" / f"{path.stem}.py"
         if path == EXPLORE:  # not made by Sphinx
-            top = up + ("../" if language == "fr" else "")
-            return f"<a href='{top}explore/index.html'>{name}</a>"
+            return f"<a href='{to_root}explore/index.html'>{name}</a>"
         if path.is_dir():
             return f"`{name.strip('`')}`"
         if not path.exists():  # no link at all, but code: f[a](b)
@@ -150,8 +149,8 @@ def with_links_of_the_site(text, source, place, language="en"):
         way = Path(os.path.relpath(places.get(path, path), here)).as_posix()
         is_page = path in places or (DOCS in path.parents and path.suffix == ".md")
         if language == "fr" and is_page and path not in places:
-            page = sources().get(path, path).relative_to(DOCS).with_suffix(".html")
-            return f"<a href='{up}../{page.as_posix()}' hreflang='en'>{name}</a>"
+            page = in_english.get(path, path).relative_to(DOCS).with_suffix(".html")
+            return f"<a href='{to_root}{page.as_posix()}' hreflang='en'>{name}</a>"
         if is_page or path.suffix in (".png", ".svg"):
             return f"[{name}]({way}{anchor})"
         return f"{{download}}`{name.strip('`')} <{way}>`"

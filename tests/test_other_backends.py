@@ -15,7 +15,12 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
-PASS = ["tests/cells", "tests/test_bptt.py", "tests/test_transforms.py"]
+PASS = [
+    "tests/cells",
+    "tests/test_bptt.py",
+    "tests/test_kernels.py",
+    "tests/test_transforms.py",
+]
 # What is compiled for a cell is JAX's to keep, too.
 OVERRIDES = "tests/test_overrides.py"
 COMPILED = [

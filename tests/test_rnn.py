@@ -221,7 +221,7 @@ def test_the_positional_arguments_of_simple_rnn():
 
 @keras.saving.register_keras_serializable("tests")
 class SimpleRNN(ElmanRNN):
-    """`ElmanRNN` as its tests in Keras call it: without a learned first state."""
+    """`ElmanRNN` as its tests in Keras call it: without a learned initial state."""
 
     def __init__(self, *args, learn_initial_state=False, **kwargs):
         super().__init__(*args, learn_initial_state=learn_initial_state, **kwargs)

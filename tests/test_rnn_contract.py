@@ -315,7 +315,7 @@ def test_no_initializer_is_the_default_of_keras():
 
 
 class Plain(keras.Layer):
-    """The cell of Keras's documentation: no first state of its own."""
+    """The cell of Keras's documentation: no initial state of its own."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -32,17 +32,19 @@ needs_jax = pytest.mark.skipif(
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 12])
 @pytest.mark.parametrize(("processes", "each"), [(1, 2), (2, 1), (2, 2), (3, 1)])
 def test_each_example_is_read_once(size, processes, each):
-    heap = np.arange(100, 100 + size)
+    indices = np.arange(100, 100 + size)
     parts = [
-        devices.part(heap, processes * each, processes, i) for i in range(processes)
+        devices.part(indices, processes * each, processes, i) for i in range(processes)
     ]
     assert len({len(examples) for examples, _ in parts}) == 1
     examples, weights = (np.concatenate(each) for each in zip(*parts))
     assert len(examples) % (processes * each) == 0
-    assert sorted(examples[weights > 0]) == list(heap)
+    assert sorted(examples[weights > 0]) == list(indices)
     # The mean over all devices is the mean over the batch.
     values = examples.astype("float64") ** 2
-    assert np.mean(weights * values) == pytest.approx(np.mean(heap.astype(float) ** 2))
+    assert np.mean(weights * values) == pytest.approx(
+        np.mean(indices.astype(float) ** 2)
+    )
 
 
 # ---------------------------------------------------------------- what is refused

@@ -38,17 +38,9 @@ def template_of(source):
     return template
 
 
-def read(source, language):
-    path = languages.path_of(source, language)
-    if not path.exists():
-        return Catalog(locale=language)
-    with path.open("rb") as file:
-        return pofile.read_po(file, locale=language)
-
-
 def update(source, language):
     """Writes the catalogue of a source anew, with the translations that it has."""
-    catalogue, template = read(source, language), template_of(source)
+    catalogue, template = languages.read(source, language), template_of(source)
     catalogue.update(template, update_header_comment=True)
     catalogue.obsolete.clear()
     path = languages.path_of(source, language)
@@ -61,7 +53,7 @@ def update(source, language):
 
 def faults(source, language):
     """What is not right with the catalogue of a source, a line each."""
-    catalogue = read(source, language)
+    catalogue = languages.read(source, language)
     name = languages.path_of(source, language).relative_to(TUTORIALS)
     wanted = dict(languages.messages_of(source))
     for message in catalogue:

@@ -12,8 +12,6 @@ import tokenize
 from functools import cache
 from pathlib import Path
 
-from babel.messages import pofile
-
 TUTORIALS = Path(__file__).parents[1]
 LANGUAGES = ("en", "fr")
 
@@ -23,7 +21,7 @@ _WORD = re.compile(r"[^\W\d_]{2}")
 _BEGIN = "lesson.begin("
 _SAID = "languages.said"
 _SHOWN = {"label", "title", "xlabel", "ylabel", "alt"}  # arguments of Matplotlib
-_CHOSEN = {"loc", "textcoords", "cmap"}
+_NOT_SHOWN = {"loc", "textcoords", "cmap"}
 _WRITES = {"text", "set_title", "set_xlabel", "set_ylabel", "annotate"}
 _chosen = {"language": "en"}
 
@@ -43,17 +41,26 @@ def path_of(source, language):
     return folder / beside / f"{source.stem}.po"
 
 
+def read(source, language):
+    """The catalogue of a source, of Babel. It is empty where there is none."""
+    from babel.messages import Catalog, pofile  # a lesson in English does without
+
+    path = path_of(source, language)
+    if not path.exists():
+        return Catalog(locale=language)
+    with path.open("rb") as file:
+        return pofile.read_po(file, locale=language)
+
+
 @cache
 def catalogue(source, language):
     """What the texts of a source are in another language, as a dict.
 
     Nothing that is fuzzy or missing is in it.
     """
-    path = path_of(source, language)
-    if language == "en" or not path.exists():
+    if language == "en":
         return {}
-    with path.open("rb") as file:
-        messages = pofile.read_po(file, locale=language)
+    messages = read(source, language)
     return {m.id: m.string for m in messages if m.id and m.string and not m.fuzzy}
 
 
@@ -105,14 +112,15 @@ def _patterns(language):
 
 
 def messages_of(source):
-    """What is to be translated of a lesson or a page, each with its line.
+    """What is to be translated of a lesson or a page, in its order.
 
     Args:
         source: As in `path_of`. "workshop" is the texts of its drawings and what it
             hands to `said`, "heads" what stands over the tables of lessons, in one word.
 
     Returns:
-        List of pairs of a text and what precedes it in the catalogue, for the translator.
+        List of pairs of a text and what a translator is told of it: its kind, or where
+        it stands.
     """
     found = []
     if source == "workshop":
@@ -130,10 +138,15 @@ def messages_of(source):
         for path in sorted(TUTORIALS.glob("**/[01]*.py")):
             found += [(head, path.name) for head in _heads(path)]
         return list(dict(reversed(found)).items())
-    if source.suffix == ".md":
-        _translated_prose(source.read_text("utf-8"), _collect(found, "prose"))
-    else:
-        _translated_script(source.read_text("utf-8"), found, None)
+
+    def collector(kind):
+        def collect(text):
+            found.append((text, kind))
+            return text
+
+        return collect
+
+    _rewritten(source, collector)
     return list(dict(found).items())
 
 
@@ -144,44 +157,36 @@ def translated(source, language):
         source: As in `path_of`.
         language: "en" or "fr".
     """
-    text, found = source.read_text("utf-8"), catalogue(source, language)
     if language == "en":
-        return text
-    if source.suffix == ".md":
-        return _translated_prose(text, lambda each: found.get(each, each))
-    text = _translated_script(text, [], found)
+        return source.read_text("utf-8")
+    found = catalogue(source, language)
+    text = _rewritten(source, lambda kind: lambda each: found.get(each, each))
     return text.replace(
         f"\n{_BEGIN}", f'\nlesson.in_language("{language}")\n{_BEGIN}', 1
     )
 
 
-def _collect(found, kind):
-    def keep(text):
-        found.append((text, kind))
-        return text
+def _rewritten(source, translator):
+    """A lesson, cell by cell, or a page, with what `translator` makes of its texts.
 
-    return keep
-
-
-def _translated_script(text, found, catalogue):
-    """A percent script, cell by cell. `catalogue` None: all that is met goes to `found`."""
-
-    def of(kind):
-        if catalogue is None:
-            return _collect(found, kind)
-        return lambda each: catalogue.get(each, each)
-
+    Args:
+        source: `Path`.
+        translator: Function of a kind ("prose", "comment", "code"), which returns a
+            function from a text of that kind to what is to stand there.
+    """
+    text = source.read_text("utf-8")
+    if source.suffix == ".md":
+        return _translated_prose(text, translator("prose"))
     cells = []
     for cell in _CELL.split(text):
         head, newline, body = cell.partition("\n")
         if "[markdown]" in head:
             prose = re.sub(r"^# ?", "", body, flags=re.MULTILINE)
-            prose = _translated_prose(prose, of("prose"))
+            prose = _translated_prose(prose, translator("prose"))
             body = re.sub(r"^(?=.)", "# ", prose, flags=re.MULTILINE)
             body = re.sub(r"^$(?=\n.*\S)", "#", body, flags=re.MULTILINE)
         elif head.startswith("# %%"):
-            code = _translated_code(body, of("code"), of("comment"))
-            body = code
+            body = _translated_code(body, translator("code"), translator("comment"))
         cells.append(head + newline + body)
     return "".join(cells)
 
@@ -248,8 +253,7 @@ def _translated_code(code, translate, translate_comment):
             edits.append((start, end, _literal(node, new)))
         elif node in templates:  # what is looked up in it may be translated elsewhere
             new = code[start:end]
-            for each in ast.walk(node):
-                there, here = texts.get(each, ("", ""))
+            for there, here in (texts[n] for n in ast.walk(node) if n in texts):
                 new = new.replace(f"'{there}'", f"'{here}'")
             edits.append((start, end, new))
     for start, end, new in sorted(edits, reverse=True):
@@ -259,7 +263,7 @@ def _translated_code(code, translate, translate_comment):
 
 def _literals(tree):
     """The strings of code that may be read, in its order, with what they say."""
-    parents = {c: n for n in ast.walk(tree) for c in ast.iter_child_nodes(n)}
+    parents = _parents(tree)
     found = []
     for node in ast.walk(tree):
         parent = parents.get(node)
@@ -277,7 +281,7 @@ def _literals(tree):
             _WORD.search(words)
             and not re.fullmatch(r"[\w./-]*(\.(png|json|txt)|/\w+)", words)
             and not _inside(node, parents, _BEGIN[:-1])
-            and argument not in _CHOSEN
+            and argument not in _NOT_SHOWN
             and (
                 argument in _SHOWN
                 or isinstance(parent, ast.Call)
@@ -293,12 +297,16 @@ def _literals(tree):
 def _heads(path):
     """The keys of one word of the tables of a lesson, which its code may need as they are."""
     tree = ast.parse(path.read_text("utf-8"))
-    parents = {c: n for n in ast.walk(tree) for c in ast.iter_child_nodes(n)}
+    parents = _parents(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict) and not _inside(node, parents, _BEGIN[:-1]):
             for key in filter(_is_string, node.keys):
                 if re.fullmatch("[a-z]{2,}", key.value):
                     yield key.value
+
+
+def _parents(tree):
+    return {c: n for n in ast.walk(tree) for c in ast.iter_child_nodes(n)}
 
 
 def _is_string(node):

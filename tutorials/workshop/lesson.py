@@ -248,10 +248,10 @@ def _text(value):
     """A value as a table has it: some digits of it, whatever its size."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or value is None:
-        return {True: languages.said("yes"), False: languages.said("no"), None: ""}[
-            value
-        ]
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return languages.said("yes") if value else languages.said("no")
     if isinstance(value, numbers.Integral):
         return f"{value:,}"
     size = abs(value)

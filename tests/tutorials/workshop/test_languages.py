@@ -3,21 +3,17 @@
 import ast
 import csv
 import re
-import sys
 
 import pytest
+import update
 
 from tests.tutorials.scripts import TUTORIALS
 
 # isort: split
 from workshop import languages
 
-sys.path.insert(0, str(TUTORIALS / "translations"))
-import update  # noqa: E402
-
 NO_BREAK = "\u00a0\u202f"
-BEGUN = [s for s in update.SOURCES if languages.path_of(s, "fr").exists()]
-LESSONS = [source for source in BEGUN if str(source).endswith(".py")]
+LESSONS = [source for source in update.SOURCES if str(source).endswith(".py")]
 
 
 def name_of(source):
@@ -30,14 +26,15 @@ def in_english():
     languages.choose("en")
 
 
-@pytest.mark.parametrize("source", BEGUN, ids=name_of)
+@pytest.mark.parametrize("source", update.SOURCES, ids=name_of)
 def test_nothing_is_untranslated_fuzzy_or_stale(source):
     assert list(update.faults(source, "fr")) == []
 
 
 def test_each_lesson_has_a_catalogue():
     lessons = sorted(TUTORIALS.glob("[0-9]*.py"))
-    assert len(lessons) >= 12 and set(lessons) <= set(BEGUN)
+    assert len(lessons) >= 12 and set(lessons) <= set(update.SOURCES)
+    assert all(languages.path_of(each, "fr").exists() for each in update.SOURCES)
 
 
 def test_what_is_missing_is_found(monkeypatch, tmp_path):
@@ -85,7 +82,7 @@ def templates(text):
     return sorted(re.findall(r"\{[^{}]*\}", re.sub(r"\['.*?'\]", "[]", text)))
 
 
-@pytest.mark.parametrize("source", BEGUN, ids=name_of)
+@pytest.mark.parametrize("source", update.SOURCES, ids=name_of)
 def test_formulas_code_and_links_are_those_of_the_original(source):
     for english, french in languages.catalogue(source, "fr").items():
         for pattern in (r"`[^`]+`", r"(?<!\\)\$[^$]+\$", r"\]\([^)]*\)"):
@@ -96,7 +93,7 @@ def test_formulas_code_and_links_are_those_of_the_original(source):
             assert templates(french) == templates(english), french
 
 
-@pytest.mark.parametrize("source", BEGUN, ids=name_of)
+@pytest.mark.parametrize("source", update.SOURCES, ids=name_of)
 def test_french_typography(source):
     for french in languages.catalogue(source, "fr").values():
         if french in languages.catalogue(source, "fr"):  # data, as it is
